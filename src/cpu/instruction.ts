@@ -1,0 +1,37 @@
+import type { Row } from './rows.ts';
+
+/** One decoded instruction. Plain data: decoding has no side effect and reads nothing but the bytes. */
+export interface Instruction {
+  row: Row;
+  /** Bytes, prefixes included. */
+  length: number;
+  /** Bytes of a "v" operand: 2 or 4. */
+  operandSize: 2 | 4;
+  addressSize: 2 | 4;
+  /** Effective segment register of the memory operand (default or override). */
+  segment: number;
+  /** Whether a prefix named the segment. */
+  segmentOverride: boolean;
+  lock: boolean;
+  /** The last of F2/F3, unless it is part of the opcode. */
+  rep: 0 | 0xf2 | 0xf3;
+  /** The last opcode byte. */
+  opcode: number;
+  modrm: number;
+  mod: number;
+  reg: number;
+  rm: number;
+  /** The E or M operand is in memory. */
+  memory: boolean;
+  /** Register-file indices of the effective address, ZERO where absent. */
+  base: number;
+  index: number;
+  /** Shift count for the index, 0 to 3. */
+  scale: number;
+  /** int32. */
+  displacement: number;
+  /** First immediate as an int32 (sign- or zero-extended as its operand code says); offset of a far pointer; moffs address. */
+  immediate: number;
+  /** ENTER's level; selector of a far pointer. */
+  immediate2: number;
+}

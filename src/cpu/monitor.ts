@@ -1,0 +1,64 @@
+import type { Instruction } from './instruction.ts';
+import type { ExitName } from './rows.ts';
+
+/** An event on its way to a handler. Types are those of VMX interruption information:
+ *  0 external interrupt, 2 NMI, 3 hardware exception, 4 software interrupt, 5 INT1, 6 software exception (INT3, INTO). */
+export interface ProcessorEvent {
+  readonly vector: number;
+  readonly type: 0 | 2 | 3 | 4 | 5 | 6;
+  /** −1: none is pushed. */
+  readonly errorCode: number;
+  /** Bytes of the instruction for types 4 to 6, else 0. */
+  readonly instructionLength: number;
+  /** #PF: the linear address that goes to CR2 (and into the exit qualification instead of it). */
+  readonly address: number;
+}
+
+/** What the processor tells its virtualisation extension, at the points that the opcode rows declare.
+ *  Whenever a method returns true, a VM exit took place: the processor state is the host's, the caller must do nothing more. */
+export interface ExecutionMonitor {
+  /** In VMX operation (root or non-root): INIT and A20M blocked, CR fixed bits apply. */
+  readonly inVmxOperation: boolean;
+  /** In VMX non-root operation. False makes every `intercept…` below return false at once; handlers test it first. */
+  readonly nonRoot: boolean;
+
+  /** An instruction whose row says `exits`, after #UD and privilege checks, before its operands are accessed.
+   *  `operand`: INVLPG linear address; RDMSR/WRMSR the MSR index; otherwise 0. */
+  intercept(name: ExitName, i: Instruction, operand: number): boolean;
+  /** IN, OUT, INS, OUTS after the I/O permission check. `linear`: of the string operand. */
+  interceptIo(i: Instruction, port: number, size: 1 | 2 | 4, input: boolean, string: boolean, linear: number): boolean;
+  /** MOV to CR, CLTS, LMSW. Returns the value to load really (masks applied), or null after an exit. May raise #GP for fixed bits.
+   *  `kind`: 0 MOV to CR, 2 CLTS, 3 LMSW. `gpr`: source register of MOV. `memoryOperand`/`linear`: LMSW from memory. */
+  writeControlRegister(
+    cr: number,
+    value: number,
+    kind: 0 | 2 | 3,
+    gpr: number,
+    memoryOperand: boolean,
+    linear: number,
+  ): number | null;
+  /** MOV from CR, SMSW: what software sees (masks and shadows), or null after an exit. */
+  readControlRegister(cr: number, kind: 1 | 4, gpr: number): number | null;
+  /** CR0/CR4 bits that must be one / may be one while in VMX operation; null if the value is acceptable, else why not. */
+  controlRegisterError(cr: number, value: number): string | null;
+  /** One of the VMX instructions (VMXON … INVVPID, VMCALL), after #UD for mode and prefix. Does everything, exit included. */
+  vmxInstruction(i: Instruction): void;
+  /** MSRs that belong to VMX (3Ah, 480h …): undefined if not one of them. */
+  readMsr(index: number): { lo: number; hi: number } | undefined;
+  writeMsr(index: number, lo: number, hi: number): boolean;
+  /** TSC as software sees it now, given the processor's own (offset applied in non-root operation). */
+  adjustTsc(tsc: number): number;
+
+  /** An event is about to be delivered (exception bitmap, external-interrupt and NMI exiting). */
+  interceptEvent(event: ProcessorEvent): boolean;
+  /** A hardware task switch is asked for: always an exit. source: 0 CALL, 1 IRET, 2 JMP, 3 task gate in IDT. */
+  interceptTaskSwitch(selector: number, source: 0 | 1 | 2 | 3): boolean;
+  /** Delivery ended in a triple fault. False: shut down for real. */
+  interceptTripleFault(): boolean;
+  /** The signal holds an EPT violation or misconfiguration met by an instruction or a delivery. Always ends in an exit. */
+  eptEvent(): void;
+  /** EVENT_BOUNDARY is set, or before an interrupt is taken: windows, preemption timer, MTF, injection leftovers. */
+  boundary(): boolean;
+  /** Retired-instruction time of the next timer-like event (preemption timer), Infinity if none. */
+  nextDeadline(): number;
+}

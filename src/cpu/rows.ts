@@ -1,0 +1,74 @@
+import type { Instruction } from './instruction.ts';
+
+/** Opcode rows: what one line of the manual's opcode map says (SDM Vol. 2, Appendix A).
+ *
+ *  Operand codes are the manual's: a letter for how the operand is addressed (E G M R I J O X Y S C D Z A F, and
+ *  1 for the constant), a letter for its size (b w d v z p a q s). Registers by name: AL, rAX, eAX, CL, DX, ES …
+ *  `Z` is a register in the opcode's low three bits. */
+
+/** Instructions that leave VMX non-root operation, always or by a control; named as the manual's exit reasons. */
+export type ExitName =
+  | 'HLT'
+  | 'CPUID'
+  | 'INVD'
+  | 'WBINVD'
+  | 'INVLPG'
+  | 'RDPMC'
+  | 'RDTSC'
+  | 'RDMSR'
+  | 'WRMSR'
+  | 'PAUSE'
+  | 'IO'
+  | 'CR'
+  | 'DR'
+  | 'VMX'
+  | 'GDTR_IDTR'
+  | 'LDTR_TR'
+  | 'RSM'
+  | 'GETSEC'
+  | 'TASK_SWITCH';
+
+/** What must hold before anything else of the instruction is looked at. */
+export type PrivilegeCheck =
+  | 'cpl0' // CPL must be 0, else #GP(0)
+  | 'iopl' // CPL ≤ IOPL, else #GP(0) (CLI, STI; I/O instructions look at the TSS bitmap themselves)
+  | 'protected'; // #UD in real and virtual-8086 mode
+
+export type FlagSet = number; // EFLAGS bits
+
+export interface Row {
+  /** 1: one-byte map, 2: 0F map, 3: 0F 38 map. */
+  map: 1 | 2 | 3;
+  opcode: number;
+  /** ModRM.reg that selects this row in an opcode group, −1 if none. */
+  extension: number;
+  /** Mandatory prefix that is part of the opcode: 0x66, 0xF2, 0xF3; 0 none allowed to matter. */
+  prefix: 0 | 0x66 | 0xf2 | 0xf3;
+  /** Restricts ModRM.mod: 'memory' (mod ≠ 3), 'register' (mod = 3), or a whole ModRM byte (0F 01 C1). */
+  form: 'any' | 'memory' | 'register' | number;
+  mnemonic: string;
+  operands: readonly string[];
+  /** Name of the semantics: an emitter (cpu/generate/semantics.ts) or a handler (cpu/handlers.ts). Several rows may share one.
+   *  'undefined': the manual says #UD. 'unimplemented': exists on such processors, ringlet stops with `Unimplemented(feature)`. */
+  semantics: string;
+  flagsRead: FlagSet;
+  flagsWritten: FlagSet;
+  /** Of flagsWritten: those that the manual leaves undefined. */
+  flagsUndefined: FlagSet;
+  /** Can raise an exception (any memory access, privilege check, division …). */
+  mayFault: boolean;
+  /** Ends a basic block. Every handler does; of the emitters only branches. */
+  endsBlock: boolean;
+  privilege: PrivilegeCheck | null;
+  exits: ExitName | null;
+  /** LOCK is legal when the destination is memory. */
+  lockable: boolean;
+  /** REP/REPE/REPNE mean something. */
+  repeatable: boolean;
+  /** For 'unimplemented': the words of the support matrix. */
+  feature: string;
+  /** The 8-bit-operand or "b" form where it matters is told by the operand codes; ENTER, RET n etc. by theirs. */
+}
+
+/** The semantics of a complex instruction: runs after operands were decoded, EIP already behind it. Ends the block. */
+export type Handler<Processor> = (cpu: Processor, i: Instruction) => void;

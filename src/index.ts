@@ -1,0 +1,1 @@
+export { hex } from './base/int.ts';
