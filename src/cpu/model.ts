@@ -1,0 +1,200 @@
+/** Processor models: which processor this is, as CPUID tells it (SDM Vol. 2, "CPUID — CPU Identification").
+ *  A model is data; everything that depends on a feature asks for it here, nothing asks for a model's name. */
+
+import { InvalidInput } from '../base/errors.ts';
+import {
+  CR4_DE,
+  CR4_MCE,
+  CR4_PAE,
+  CR4_PCE,
+  CR4_PGE,
+  CR4_PSE,
+  CR4_PVI,
+  CR4_SMAP,
+  CR4_SMEP,
+  CR4_TSD,
+  CR4_VME,
+  CR4_VMXE,
+} from '../base/registers.ts';
+
+interface FeatureBit {
+  readonly leaf: number;
+  readonly register: 'ebx' | 'ecx' | 'edx';
+  readonly bit: number;
+  /** CR4 bits that exist because of the feature. */
+  readonly cr4: number;
+}
+
+const bit = (leaf: number, register: FeatureBit['register'], n: number, cr4 = 0): FeatureBit => ({
+  leaf,
+  register,
+  bit: n,
+  cr4,
+});
+
+/** Feature flags by the manual's names: where CPUID shows them and which CR4 bits they bring. */
+export const FEATURES = {
+  FPU: bit(1, 'edx', 0),
+  VME: bit(1, 'edx', 1, CR4_VME | CR4_PVI),
+  DE: bit(1, 'edx', 2, CR4_DE),
+  PSE: bit(1, 'edx', 3, CR4_PSE),
+  TSC: bit(1, 'edx', 4, CR4_TSD),
+  MSR: bit(1, 'edx', 5),
+  PAE: bit(1, 'edx', 6, CR4_PAE),
+  MCE: bit(1, 'edx', 7, CR4_MCE),
+  CX8: bit(1, 'edx', 8),
+  APIC: bit(1, 'edx', 9),
+  SEP: bit(1, 'edx', 11),
+  MTRR: bit(1, 'edx', 12),
+  PGE: bit(1, 'edx', 13, CR4_PGE),
+  MCA: bit(1, 'edx', 14),
+  CMOV: bit(1, 'edx', 15),
+  PAT: bit(1, 'edx', 16),
+  'PSE-36': bit(1, 'edx', 17),
+  VMX: bit(1, 'ecx', 5, CR4_VMXE),
+  SMEP: bit(7, 'ebx', 7, CR4_SMEP),
+  SMAP: bit(7, 'ebx', 20, CR4_SMAP),
+} as const satisfies Record<string, FeatureBit>;
+
+export type Feature = keyof typeof FEATURES;
+
+/** A model-specific register that is nothing but storage. */
+export interface MsrRow {
+  readonly index: number;
+  /** The manual's name. */
+  readonly name: string;
+  /** Value after reset. */
+  readonly reset: { readonly lo: number; readonly hi: number };
+  /** Bits that software may change to anything; setting another one raises #GP(0). */
+  readonly writable: { readonly lo: number; readonly hi: number };
+}
+
+export interface ProcessorModel {
+  /** As `--cpu` takes it. */
+  readonly name: string;
+  /** 12 characters, CPUID leaf 0. */
+  readonly vendor: string;
+  /** At most 47 characters, CPUID leaves 8000_0002h to 8000_0004h. */
+  readonly brand: string;
+  readonly family: number;
+  readonly model: number;
+  readonly stepping: number;
+  readonly features: ReadonlySet<Feature>;
+  /** MAXPHYADDR. */
+  readonly physicalAddressBits: number;
+  /** Storage MSRs; those with behaviour (TSC, SYSENTER, VMX) follow from the features. */
+  readonly msrs: readonly MsrRow[];
+}
+
+const NONE = { lo: 0, hi: 0 };
+
+/** MSRs that every family 6 processor has. */
+const familySixMsrs: readonly MsrRow[] = [
+  { index: 0x17, name: 'IA32_PLATFORM_ID', reset: NONE, writable: NONE },
+  // Software writes 0, executes CPUID and reads the microcode revision. There is no microcode: it stays 0.
+  { index: 0x8b, name: 'IA32_BIOS_SIGN_ID', reset: NONE, writable: NONE },
+];
+
+const pentiumPro = {
+  vendor: 'GenuineIntel',
+  brand: 'ringlet',
+  family: 6,
+  model: 1,
+  stepping: 9,
+  physicalAddressBits: 36,
+  msrs: familySixMsrs,
+} as const;
+
+// Left out of a real Pentium Pro, because ringlet does not have them yet: FPU, VME, DE, PAE, MCE, APIC, SEP, MTRR, MCA.
+const pentiumProFeatures: readonly Feature[] = ['PSE', 'TSC', 'MSR', 'CX8', 'PGE', 'CMOV'];
+
+/** A Pentium Pro without floating point, with VMX: the default. */
+export const defaultModel: ProcessorModel = {
+  ...pentiumPro,
+  name: 'p6-vmx',
+  features: new Set<Feature>([...pentiumProFeatures, 'VMX']),
+};
+
+/** The same without VMX. */
+export const plainModel: ProcessorModel = { ...pentiumPro, name: 'p6', features: new Set(pentiumProFeatures) };
+
+/** Every model, by the name that `--cpu` takes. */
+export const processorModels: readonly ProcessorModel[] = [defaultModel, plainModel];
+
+/** The model of that name. */
+export function processorModel(name: string): ProcessorModel {
+  const found = processorModels.find((m) => m.name === name);
+  if (found) return found;
+  throw new InvalidInput(`no processor model '${name}'; there are: ${processorModels.map((m) => m.name).join(', ')}`);
+}
+
+/** CR4 bits that may be one (SDM Vol. 3, "Control Registers"); setting any other raises #GP(0).
+ *  PCE belongs to every family 6 processor. PAE is let through even where CPUID does not claim it: a kernel that
+ *  relies on it is told so by name when it enables paging, which helps its author more than #GP. */
+export function cr4Mask(model: ProcessorModel): number {
+  let mask = CR4_PCE | CR4_PAE;
+  for (const feature of model.features) mask |= FEATURES[feature].cr4;
+  return mask;
+}
+
+/** EAX, EBX, ECX, EDX as CPUID returns them; 32-bit patterns. */
+export interface CpuidResult {
+  eax: number;
+  ebx: number;
+  ecx: number;
+  edx: number;
+}
+
+const HIGHEST_EXTENDED = 0x8000_0008;
+
+/** What CPUID returns for a leaf (EAX) and a sub-leaf (ECX). A basic leaf that is too high yields the highest one,
+ *  as on Intel processors; so does an extended one. */
+export function cpuid(model: ProcessorModel, leaf: number, subleaf: number): CpuidResult {
+  const highest = highestBasicLeaf(model);
+  const wanted = leaf >>> 0;
+  const known = wanted <= highest || (wanted >= 0x8000_0000 && wanted <= HIGHEST_EXTENDED);
+  return known ? knownLeaf(model, wanted, subleaf) : knownLeaf(model, highest, subleaf);
+}
+
+function highestBasicLeaf(model: ProcessorModel): number {
+  let highest = 1;
+  for (const feature of model.features) highest = Math.max(highest, FEATURES[feature].leaf);
+  return highest;
+}
+
+function knownLeaf(model: ProcessorModel, leaf: number, subleaf: number): CpuidResult {
+  const r: CpuidResult = { eax: 0, ebx: 0, ecx: 0, edx: 0 };
+  if (leaf === 0) {
+    r.eax = highestBasicLeaf(model);
+    [r.ebx, r.edx, r.ecx] = words(model.vendor, 3);
+  } else if (leaf === 1) {
+    r.eax = signature(model);
+  } else if (leaf === 0x8000_0000) {
+    r.eax = HIGHEST_EXTENDED | 0;
+  } else if (leaf >= 0x8000_0002 && leaf <= 0x8000_0004) {
+    [r.eax, r.ebx, r.ecx, r.edx] = words(model.brand, 12).slice((leaf - 0x8000_0002) * 4);
+  } else if (leaf === 0x8000_0008) {
+    r.eax = model.physicalAddressBits | (32 << 8);
+  }
+  for (const feature of subleaf === 0 || leaf === 1 ? model.features : []) {
+    const f = FEATURES[feature];
+    if (f.leaf === leaf) r[f.register] |= 1 << f.bit;
+  }
+  return r;
+}
+
+/** Family, model, stepping in CPUID.1:EAX's format, which EDX also holds after reset. */
+export function signature(model: ProcessorModel): number {
+  return ((model.model >> 4) << 16) | (model.family << 8) | ((model.model & 15) << 4) | model.stepping;
+}
+
+/** Text as little-endian 32-bit words, padded with zero bytes. */
+function words(text: string, count: number): [number, number, number, number] {
+  const all: number[] = [];
+  for (let w = 0; w < count; w++) {
+    let value = 0;
+    for (let b = 3; b >= 0; b--) value = (value << 8) | (text.charCodeAt(w * 4 + b) || 0);
+    all.push(value);
+  }
+  return all as [number, number, number, number];
+}
