@@ -1,0 +1,75 @@
+import { expect, test } from 'vitest';
+import { cpuid, cr4Mask, defaultModel, plainModel, processorModel } from '../../../src/cpu/model.ts';
+import { MsrFile, type MsrHost, tscHalves } from '../../../src/cpu/msr.ts';
+
+const text = (...words: number[]): string =>
+  String.fromCharCode(...new Uint8Array(Int32Array.from(words).buffer)).replace(/\0.*/, '');
+
+const host = (now = 0): MsrHost => ({ S: new Int32Array(128), monitor: null, now: () => now });
+
+test('CPUID leaf 0 spells the vendor in EBX, EDX, ECX', () => {
+  const r = cpuid(defaultModel, 0, 0);
+  expect(text(r.ebx, r.edx, r.ecx)).toBe('GenuineIntel');
+  expect(r.eax).toBe(1);
+});
+
+test('CPUID leaf 1 shows family 6 and exactly the features that exist', () => {
+  const r = cpuid(defaultModel, 1, 0);
+  expect(r.eax).toBe(0x619);
+  // PSE 3, TSC 4, MSR 5, CX8 8, PGE 13, CMOV 15 (SDM Vol. 2, "Feature Information Returned in the EDX Register")
+  expect(r.edx).toBe(0x0000_a138);
+  expect(r.ecx).toBe(0x20);
+  expect(cpuid(plainModel, 1, 0).ecx).toBe(0);
+});
+
+test('CPUID leaf 8000_0008h holds the address widths, and leaves that are too high yield the highest basic leaf', () => {
+  expect(cpuid(defaultModel, 0x8000_0008 | 0, 0).eax).toBe(0x2024);
+  expect(cpuid(defaultModel, 7, 0)).toEqual(cpuid(defaultModel, 1, 0));
+  expect(cpuid(defaultModel, 0x8000_0009 | 0, 0)).toEqual(cpuid(defaultModel, 1, 0));
+});
+
+test('the brand string is ringlet', () => {
+  const r = cpuid(defaultModel, 0x8000_0002 | 0, 0);
+  expect(text(r.eax, r.ebx, r.ecx, r.edx)).toBe('ringlet');
+});
+
+test('CR4 bits follow from the features', () => {
+  expect(cr4Mask(defaultModel)).toBe(0x21b4); // TSD PSE PAE PGE PCE VMXE
+  expect(cr4Mask(plainModel)).toBe(0x01b4);
+});
+
+test('a model that does not exist is refused with the names of those that do', () => {
+  expect(() => processorModel('z80')).toThrow("no processor model 'z80'; there are: p6-vmx, p6");
+});
+
+test('the time-stamp counter counts from what was written, whose high half is dropped', () => {
+  const msrs = new MsrFile(defaultModel);
+  expect(msrs.write(host(1000), 0x10, 0x8000_0000 | 0, 0x77)).toBe(true);
+  expect(msrs.read(host(1005), 0x10)).toEqual({ lo: 0x8000_0005 | 0, hi: 0 });
+});
+
+test('a time-stamp counter that an offset made negative wraps modulo 2^64', () => {
+  expect(tscHalves(-1)).toEqual({ lo: -1, hi: -1 });
+  expect(tscHalves(0x1_0000_0000 * 5 + 7)).toEqual({ lo: 7, hi: 5 });
+});
+
+test('registers that the model does not have are refused', () => {
+  const msrs = new MsrFile(defaultModel);
+  expect(msrs.read(host(), 0x174)).toBeNull();
+  expect(msrs.write(host(), 0x174, 1, 0)).toBe(false);
+  expect(msrs.read(host(), 0x12345)).toBeNull();
+  expect(msrs.write(host(), 0x8b, 1, 0)).toBe(false);
+  expect(msrs.write(host(), 0x8b, 0, 0)).toBe(true);
+});
+
+test('saved registers come back, and damaged state is refused', () => {
+  const msrs = new MsrFile(defaultModel);
+  msrs.write(host(100), 0x10, 5, 0);
+  const state = JSON.parse(JSON.stringify(msrs.save()));
+  const other = new MsrFile(defaultModel);
+  other.restore(state);
+  expect(other.save()).toEqual(state);
+  expect(() => other.restore({ ...state, tscOffset: 0.5 })).toThrow('msr.tscOffset');
+  expect(() => other.restore({ ...state, values: [] })).toThrow('msr.values');
+  expect(() => other.restore({ ...state, values: [state.values[0], state.values[0]] })).toThrow('twice');
+});
