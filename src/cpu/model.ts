@@ -76,9 +76,8 @@ export interface ProcessorModel {
   readonly vendor: string;
   /** At most 47 characters, CPUID leaves 8000_0002h to 8000_0004h. */
   readonly brand: string;
-  readonly family: number;
-  readonly model: number;
-  readonly stepping: number;
+  /** Family, model and stepping in the format of CPUID.1:EAX, which EDX also holds after reset. */
+  readonly signature: number;
   readonly features: ReadonlySet<Feature>;
   /** MAXPHYADDR. */
   readonly physicalAddressBits: number;
@@ -98,9 +97,7 @@ const familySixMsrs: readonly MsrRow[] = [
 const pentiumPro = {
   vendor: 'GenuineIntel',
   brand: 'ringlet',
-  family: 6,
-  model: 1,
-  stepping: 9,
+  signature: 0x619, // family 6, model 1, stepping 9
   physicalAddressBits: 36,
   msrs: familySixMsrs,
 } as const;
@@ -168,7 +165,7 @@ function knownLeaf(model: ProcessorModel, leaf: number, subleaf: number): CpuidR
     r.eax = highestBasicLeaf(model);
     [r.ebx, r.edx, r.ecx] = words(model.vendor, 3);
   } else if (leaf === 1) {
-    r.eax = signature(model);
+    r.eax = model.signature;
   } else if (leaf === 0x8000_0000) {
     r.eax = HIGHEST_EXTENDED | 0;
   } else if (leaf >= 0x8000_0002 && leaf <= 0x8000_0004) {
@@ -181,11 +178,6 @@ function knownLeaf(model: ProcessorModel, leaf: number, subleaf: number): CpuidR
     if (f.leaf === leaf) r[f.register] |= 1 << f.bit;
   }
   return r;
-}
-
-/** Family, model, stepping in CPUID.1:EAX's format, which EDX also holds after reset. */
-export function signature(model: ProcessorModel): number {
-  return ((model.model >> 4) << 16) | (model.family << 8) | ((model.model & 15) << 4) | model.stepping;
 }
 
 /** Text as little-endian 32-bit words, padded with zero bytes. */

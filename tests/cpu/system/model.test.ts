@@ -1,11 +1,27 @@
 import { expect, test } from 'vitest';
-import { cpuid, cr4Mask, defaultModel, plainModel, processorModel } from '../../../src/cpu/model.ts';
-import { MsrFile, type MsrHost, tscHalves } from '../../../src/cpu/msr.ts';
+import { REGISTER_FILE_WORDS, SYSENTER_EIP } from '../../../src/base/registers.ts';
+import {
+  cpuid,
+  cr4Mask,
+  defaultModel,
+  type Feature,
+  type ProcessorModel,
+  plainModel,
+  processorModel,
+} from '../../../src/cpu/model.ts';
+import { type MsrOwner, readMsr, restoreMsrs, saveMsrs, tscHalves, writeMsr } from '../../../src/cpu/msr.ts';
 
 const text = (...words: number[]): string =>
   String.fromCharCode(...new Uint8Array(Int32Array.from(words).buffer)).replace(/\0.*/, '');
 
-const host = (now = 0): MsrHost => ({ S: new Int32Array(128), monitor: null, now: () => now });
+const owner = (now = 0, model: ProcessorModel = defaultModel): MsrOwner => ({
+  S: new Int32Array(REGISTER_FILE_WORDS),
+  model,
+  monitor: null,
+  msrs: new Map(),
+  tscOffset: 0,
+  now: () => now,
+});
 
 test('CPUID leaf 0 spells the vendor in EBX, EDX, ECX', () => {
   const r = cpuid(defaultModel, 0, 0);
@@ -43,9 +59,9 @@ test('a model that does not exist is refused with the names of those that do', (
 });
 
 test('the time-stamp counter counts from what was written, whose high half is dropped', () => {
-  const msrs = new MsrFile(defaultModel);
-  expect(msrs.write(host(1000), 0x10, 0x8000_0000 | 0, 0x77)).toBe(true);
-  expect(msrs.read(host(1005), 0x10)).toEqual({ lo: 0x8000_0005 | 0, hi: 0 });
+  const cpu = owner(1000);
+  expect(writeMsr(cpu, 0x10, 0x8000_0000 | 0, 0x77)).toBe(true);
+  expect(readMsr({ ...cpu, now: () => 1005 }, 0x10)).toEqual({ lo: 0x8000_0005 | 0, hi: 0 });
 });
 
 test('a time-stamp counter that an offset made negative wraps modulo 2^64', () => {
@@ -53,23 +69,32 @@ test('a time-stamp counter that an offset made negative wraps modulo 2^64', () =
   expect(tscHalves(0x1_0000_0000 * 5 + 7)).toEqual({ lo: 7, hi: 5 });
 });
 
-test('registers that the model does not have are refused', () => {
-  const msrs = new MsrFile(defaultModel);
-  expect(msrs.read(host(), 0x174)).toBeNull();
-  expect(msrs.write(host(), 0x174, 1, 0)).toBe(false);
-  expect(msrs.read(host(), 0x12345)).toBeNull();
-  expect(msrs.write(host(), 0x8b, 1, 0)).toBe(false);
-  expect(msrs.write(host(), 0x8b, 0, 0)).toBe(true);
+test('registers that the model does not have, and bits that a register does not have, are refused', () => {
+  const cpu = owner();
+  expect(readMsr(cpu, 0x174)).toBeNull();
+  expect(writeMsr(cpu, 0x174, 1, 0)).toBe(false);
+  expect(readMsr(cpu, 0x12345)).toBeNull();
+  expect(writeMsr(cpu, 0x8b, 1, 0)).toBe(false);
+  expect(writeMsr(cpu, 0x8b, 0, 0)).toBe(true);
+});
+
+test('SYSENTER registers stand in the register file where the model has them', () => {
+  const cpu = owner(0, { ...defaultModel, features: new Set<Feature>(['SEP']) });
+  expect(writeMsr(cpu, 0x176, 0x1234, 0)).toBe(true);
+  expect(cpu.S[SYSENTER_EIP]).toBe(0x1234);
+  expect(readMsr(cpu, 0x176)).toEqual({ lo: 0x1234, hi: 0 });
 });
 
 test('saved registers come back, and damaged state is refused', () => {
-  const msrs = new MsrFile(defaultModel);
-  msrs.write(host(100), 0x10, 5, 0);
-  const state = JSON.parse(JSON.stringify(msrs.save()));
-  const other = new MsrFile(defaultModel);
-  other.restore(state);
-  expect(other.save()).toEqual(state);
-  expect(() => other.restore({ ...state, tscOffset: 0.5 })).toThrow('msr.tscOffset');
-  expect(() => other.restore({ ...state, values: [] })).toThrow('msr.values');
-  expect(() => other.restore({ ...state, values: [state.values[0], state.values[0]] })).toThrow('twice');
+  const all = { lo: -1, hi: -1 };
+  const model = { ...defaultModel, msrs: [{ index: 0x277, name: 'IA32_PAT', reset: { lo: 6, hi: 7 }, writable: all }] };
+  const cpu = owner(0, model);
+  expect(readMsr(cpu, 0x277)).toEqual({ lo: 6, hi: 7 });
+  writeMsr(cpu, 0x277, 5, -1);
+  const state = JSON.parse(JSON.stringify(saveMsrs(cpu)));
+  const other = owner(0, model);
+  restoreMsrs(other, state);
+  expect(readMsr(other, 0x277)).toEqual({ lo: 5, hi: -1 });
+  expect(() => restoreMsrs(other, [{ index: 0x277, lo: 0.5, hi: 0 }])).toThrow('msrs[0].lo');
+  expect(() => restoreMsrs(other, [{ index: 0x276, lo: 0, hi: 0 }])).toThrow('has no register 276h');
 });
