@@ -1,0 +1,258 @@
+/** What a processor offers in VMX (SDM Vol. 3, Appendix A, "VMX Capability Reporting Facility"), and the MSRs that say so. */
+import type { U64 } from '../base/int.ts';
+import { PIN_BASED, PRIMARY, SECONDARY, VM_ENTRY, VM_EXIT } from './controls.ts';
+import { FIELDS } from './field-table.ts';
+import * as F from './fields.ts';
+
+/** Bits of one control word: those that must be one, and those that may be one. */
+export interface ControlWord {
+  readonly allowed0: number;
+  readonly allowed1: number;
+}
+
+/** What differs between models. Control words hold the bits that software may set beyond the reserved ones. */
+export interface VmxOptions {
+  readonly pinBased: number;
+  readonly primary: number;
+  readonly secondary: number;
+  readonly exit: number;
+  readonly entry: number;
+  /** CR4 bits that may be one in VMX operation. */
+  readonly cr4: number;
+  /** IA32_DEBUGCTL bits that exist. */
+  readonly debugctl: number;
+  /** MAXPHYADDR: width of addresses in page tables and in EPT entries. */
+  readonly physicalAddressBits: number;
+  readonly cr3Targets: number;
+  /** Bit of the time-stamp counter whose changes the preemption timer counts. */
+  readonly timerRate: number;
+  /** EPT_VPID_CAP, halves (0 where EPT and VPID are not offered). */
+  readonly eptVpid: U64;
+  readonly revision: number;
+}
+
+export interface VmxCapabilities {
+  readonly revision: number;
+  /** Bytes of a VMXON or VMCS region. */
+  readonly regionBytes: number;
+  readonly pinBased: ControlWord;
+  readonly primary: ControlWord;
+  readonly secondary: ControlWord;
+  readonly exit: ControlWord;
+  readonly entry: ControlWord;
+  readonly cr0Fixed0: number;
+  readonly cr0Fixed1: number;
+  readonly cr4Fixed0: number;
+  readonly cr4Fixed1: number;
+  readonly debugctl: number;
+  readonly physicalAddressBits: number;
+  readonly cr3Targets: number;
+  readonly timerRate: number;
+  /** Activity states besides active, as bits 8:6 of IA32_VMX_MISC: 1 HLT, 2 shutdown, 4 wait-for-SIPI. */
+  readonly activityStates: number;
+  /** Most entries that an MSR area may have. */
+  readonly msrAreaEntries: number;
+  readonly eptVpid: U64;
+}
+
+/** Bits of EPT_VPID_CAP, low half. */
+export const EPT_CAP = {
+  EXECUTE_ONLY: 1 << 0,
+  WALK_LENGTH_4: 1 << 6,
+  MEMORY_TYPE_UC: 1 << 8,
+  MEMORY_TYPE_WB: 1 << 14,
+  PAGES_2M: 1 << 16,
+  PAGES_1G: 1 << 17,
+  INVEPT: 1 << 20,
+  ACCESSED_DIRTY: 1 << 21,
+  INVEPT_SINGLE_CONTEXT: 1 << 25,
+  INVEPT_ALL_CONTEXT: 1 << 26,
+} as const;
+/** Bits of EPT_VPID_CAP, high half. */
+export const VPID_CAP = {
+  INVVPID: 1 << 0,
+  INDIVIDUAL_ADDRESS: 1 << 8,
+  SINGLE_CONTEXT: 1 << 9,
+  ALL_CONTEXT: 1 << 10,
+  SINGLE_CONTEXT_RETAINING_GLOBALS: 1 << 11,
+} as const;
+
+/** Reserved bits that must be one, as the TRUE capability MSRs have them … */
+const DEFAULT1 = { pinBased: 0x16, primary: 0x0400_6172, exit: 0x0003_6dfb, entry: 0x0000_11fb } as const;
+/** … and those that the older MSRs add to them (CR3 exiting, debug controls). */
+const DEFAULT1_OLD = { primary: 0x0401_e172, exit: 0x0003_6dff, entry: 0x0000_11ff } as const;
+
+/** The default model: a 32-bit processor with EPT, VPID and unrestricted guest. */
+export const defaultVmxOptions: VmxOptions = {
+  pinBased:
+    PIN_BASED.EXTERNAL_INTERRUPT_EXITING |
+    PIN_BASED.NMI_EXITING |
+    PIN_BASED.VIRTUAL_NMIS |
+    PIN_BASED.ACTIVATE_VMX_PREEMPTION_TIMER,
+  primary:
+    PRIMARY.INTERRUPT_WINDOW_EXITING |
+    PRIMARY.USE_TSC_OFFSETTING |
+    PRIMARY.HLT_EXITING |
+    PRIMARY.INVLPG_EXITING |
+    PRIMARY.RDPMC_EXITING |
+    PRIMARY.RDTSC_EXITING |
+    PRIMARY.CR3_LOAD_EXITING |
+    PRIMARY.CR3_STORE_EXITING |
+    PRIMARY.NMI_WINDOW_EXITING |
+    PRIMARY.MOV_DR_EXITING |
+    PRIMARY.UNCONDITIONAL_IO_EXITING |
+    PRIMARY.USE_IO_BITMAPS |
+    PRIMARY.USE_MSR_BITMAPS |
+    PRIMARY.PAUSE_EXITING |
+    PRIMARY.ACTIVATE_SECONDARY_CONTROLS,
+  secondary: SECONDARY.ENABLE_EPT | SECONDARY.ENABLE_VPID | SECONDARY.WBINVD_EXITING | SECONDARY.UNRESTRICTED_GUEST,
+  exit: VM_EXIT.SAVE_DEBUG_CONTROLS | VM_EXIT.ACKNOWLEDGE_INTERRUPT_ON_EXIT | VM_EXIT.SAVE_VMX_PREEMPTION_TIMER_VALUE,
+  entry: VM_ENTRY.LOAD_DEBUG_CONTROLS,
+  cr4: 0x21b4, // TSD PSE PAE PGE PCE VMXE
+  debugctl: 0,
+  physicalAddressBits: 36,
+  cr3Targets: 4,
+  timerRate: 0,
+  eptVpid: {
+    lo:
+      EPT_CAP.WALK_LENGTH_4 |
+      EPT_CAP.MEMORY_TYPE_UC |
+      EPT_CAP.MEMORY_TYPE_WB |
+      EPT_CAP.PAGES_2M |
+      EPT_CAP.INVEPT |
+      EPT_CAP.INVEPT_SINGLE_CONTEXT |
+      EPT_CAP.INVEPT_ALL_CONTEXT,
+    hi:
+      VPID_CAP.INVVPID |
+      VPID_CAP.INDIVIDUAL_ADDRESS |
+      VPID_CAP.SINGLE_CONTEXT |
+      VPID_CAP.ALL_CONTEXT |
+      VPID_CAP.SINGLE_CONTEXT_RETAINING_GLOBALS,
+  },
+  revision: 0x0052_494e,
+};
+
+/** The capabilities that a model's options make. */
+export function vmxCapabilities(options: VmxOptions = defaultVmxOptions): VmxCapabilities {
+  const word = (allowed0: number, settable: number): ControlWord => ({ allowed0, allowed1: allowed0 | settable });
+  return {
+    revision: options.revision,
+    regionBytes: 1024,
+    pinBased: word(DEFAULT1.pinBased, options.pinBased),
+    primary: word(DEFAULT1.primary, options.primary),
+    secondary: word(0, options.secondary),
+    exit: word(DEFAULT1.exit, options.exit),
+    entry: word(DEFAULT1.entry, options.entry),
+    cr0Fixed0: 0x8000_0021 | 0, // PG, NE, PE
+    cr0Fixed1: -1,
+    cr4Fixed0: 0x2000, // VMXE
+    cr4Fixed1: options.cr4,
+    debugctl: options.debugctl,
+    physicalAddressBits: options.physicalAddressBits,
+    cr3Targets: options.cr3Targets,
+    timerRate: options.timerRate,
+    activityStates: 1,
+    msrAreaEntries: 512,
+    eptVpid: options.eptVpid,
+  };
+}
+
+/** Does `word` allow setting all bits of `mask`? */
+export const offers = (word: ControlWord, mask: number): boolean => (word.allowed1 & mask) === mask;
+
+/** Controls that bring fields with them: without the control the field does not exist. */
+const NEEDS: ReadonlyMap<number, (c: VmxCapabilities) => boolean> = new Map([
+  [F.VIRTUAL_PROCESSOR_IDENTIFIER, (c) => offers(c.secondary, SECONDARY.ENABLE_VPID)],
+  [F.MSR_BITMAP_ADDRESS, (c) => offers(c.primary, PRIMARY.USE_MSR_BITMAPS)],
+  [F.EPT_POINTER, (c) => offers(c.secondary, SECONDARY.ENABLE_EPT)],
+  [F.GUEST_PHYSICAL_ADDRESS, (c) => offers(c.secondary, SECONDARY.ENABLE_EPT)],
+  [F.GUEST_PDPTE0, (c) => offers(c.secondary, SECONDARY.ENABLE_EPT)],
+  [F.GUEST_PDPTE1, (c) => offers(c.secondary, SECONDARY.ENABLE_EPT)],
+  [F.GUEST_PDPTE2, (c) => offers(c.secondary, SECONDARY.ENABLE_EPT)],
+  [F.GUEST_PDPTE3, (c) => offers(c.secondary, SECONDARY.ENABLE_EPT)],
+  [
+    F.SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS,
+    (c: VmxCapabilities) => offers(c.primary, PRIMARY.ACTIVATE_SECONDARY_CONTROLS),
+  ],
+  [F.VMX_PREEMPTION_TIMER_VALUE, (c) => offers(c.pinBased, PIN_BASED.ACTIVATE_VMX_PREEMPTION_TIMER)],
+]);
+
+/** Does a processor with these capabilities have the field? */
+export function fieldExists(encoding: number, capabilities: VmxCapabilities): boolean {
+  return NEEDS.get(encoding)?.(capabilities) ?? true;
+}
+
+/** MSR indices, by the manual's names. */
+export const IA32_FEATURE_CONTROL = 0x3a;
+export const IA32_VMX_BASIC = 0x480;
+export const IA32_VMX_PINBASED_CTLS = 0x481;
+export const IA32_VMX_PROCBASED_CTLS = 0x482;
+export const IA32_VMX_EXIT_CTLS = 0x483;
+export const IA32_VMX_ENTRY_CTLS = 0x484;
+export const IA32_VMX_MISC = 0x485;
+export const IA32_VMX_CR0_FIXED0 = 0x486;
+export const IA32_VMX_CR0_FIXED1 = 0x487;
+export const IA32_VMX_CR4_FIXED0 = 0x488;
+export const IA32_VMX_CR4_FIXED1 = 0x489;
+export const IA32_VMX_VMCS_ENUM = 0x48a;
+export const IA32_VMX_PROCBASED_CTLS2 = 0x48b;
+export const IA32_VMX_EPT_VPID_CAP = 0x48c;
+export const IA32_VMX_TRUE_PINBASED_CTLS = 0x48d;
+export const IA32_VMX_TRUE_PROCBASED_CTLS = 0x48e;
+export const IA32_VMX_TRUE_EXIT_CTLS = 0x48f;
+export const IA32_VMX_TRUE_ENTRY_CTLS = 0x490;
+
+/** IA32_FEATURE_CONTROL bits. */
+export const FEATURE_CONTROL_LOCK = 1 << 0;
+export const FEATURE_CONTROL_VMX_OUTSIDE_SMX = 1 << 2;
+
+/** Highest field index there is (bits 9:1 of the encodings), for IA32_VMX_VMCS_ENUM. */
+const HIGHEST_INDEX = Math.max(...FIELDS.map((field) => field.encoding & 0x3fe));
+
+/** Value of a read-only capability MSR, or undefined if the processor has no such MSR. */
+export function capabilityMsr(c: VmxCapabilities, index: number): U64 | undefined {
+  const control = (word: ControlWord, more = 0): U64 => ({ lo: word.allowed0 | more, hi: word.allowed1 | more });
+  const secondary = offers(c.primary, PRIMARY.ACTIVATE_SECONDARY_CONTROLS);
+  switch (index) {
+    case IA32_VMX_BASIC: // size, bit 48: 32-bit addresses, memory type WB, INS/OUTS information, TRUE MSRs
+      return { lo: c.revision, hi: c.regionBytes | (1 << 16) | (6 << 18) | (1 << 22) | (1 << 23) };
+    case IA32_VMX_PINBASED_CTLS:
+    case IA32_VMX_TRUE_PINBASED_CTLS:
+      return control(c.pinBased);
+    case IA32_VMX_PROCBASED_CTLS:
+      return control(c.primary, DEFAULT1_OLD.primary);
+    case IA32_VMX_TRUE_PROCBASED_CTLS:
+      return control(c.primary);
+    case IA32_VMX_EXIT_CTLS:
+      return control(c.exit, DEFAULT1_OLD.exit);
+    case IA32_VMX_TRUE_EXIT_CTLS:
+      return control(c.exit);
+    case IA32_VMX_ENTRY_CTLS:
+      return control(c.entry, DEFAULT1_OLD.entry);
+    case IA32_VMX_TRUE_ENTRY_CTLS:
+      return control(c.entry);
+    case IA32_VMX_MISC:
+      return {
+        lo: c.timerRate | (c.activityStates << 6) | (c.cr3Targets << 16) | ((c.msrAreaEntries / 512 - 1) << 25),
+        hi: 0,
+      };
+    case IA32_VMX_CR0_FIXED0:
+      return { lo: c.cr0Fixed0, hi: 0 };
+    case IA32_VMX_CR0_FIXED1:
+      return { lo: c.cr0Fixed1, hi: 0 };
+    case IA32_VMX_CR4_FIXED0:
+      return { lo: c.cr4Fixed0, hi: 0 };
+    case IA32_VMX_CR4_FIXED1:
+      return { lo: c.cr4Fixed1, hi: 0 };
+    case IA32_VMX_VMCS_ENUM:
+      return { lo: HIGHEST_INDEX, hi: 0 };
+    case IA32_VMX_PROCBASED_CTLS2:
+      return secondary ? control(c.secondary) : undefined;
+    case IA32_VMX_EPT_VPID_CAP:
+      return secondary && (c.secondary.allowed1 & (SECONDARY.ENABLE_EPT | SECONDARY.ENABLE_VPID)) !== 0
+        ? c.eptVpid
+        : undefined;
+    default:
+      return undefined;
+  }
+}
