@@ -8,7 +8,7 @@ export interface Instruction {
   /** Bytes of a "v" operand: 2 or 4. */
   operandSize: 2 | 4;
   addressSize: 2 | 4;
-  /** Effective segment register of the memory operand (default or override). */
+  /** Effective segment register of the memory operand (default or override); without one DS or the override (strings, XLAT). */
   segment: number;
   /** Whether a prefix named the segment. */
   segmentOverride: boolean;
@@ -21,7 +21,7 @@ export interface Instruction {
   mod: number;
   reg: number;
   rm: number;
-  /** The E or M operand is in memory. */
+  /** The E or M operand is in memory, or there is an O operand (its address stands in `displacement` too). */
   memory: boolean;
   /** Register-file indices of the effective address, ZERO where absent. */
   base: number;
@@ -30,7 +30,8 @@ export interface Instruction {
   scale: number;
   /** int32. */
   displacement: number;
-  /** First immediate as an int32 (sign- or zero-extended as its operand code says); offset of a far pointer; moffs address. */
+  /** First immediate, as a register of its size would read: 0 to FFh, 0 to FFFFh, or an int32; sIb after extension to the
+   *  operand size. Branch displacements are sign-extended. Offset of a far pointer; address of an O operand. */
   immediate: number;
   /** ENTER's level; selector of a far pointer. */
   immediate2: number;

@@ -1,0 +1,266 @@
+import { Mnemonic, OpKind, Register } from 'iced-x86';
+import { describe, expect, test } from 'vitest';
+import { ZERO } from '../../src/base/registers.ts';
+import { decode } from '../../src/cpu/decode.ts';
+import type { Instruction } from '../../src/cpu/instruction.ts';
+import { rows } from '../../src/cpu/opcodes/index.ts';
+import type { Row } from '../../src/cpu/rows.ts';
+import { Reference, SLOT } from './iced.ts';
+
+const CODE_SIZES = [2, 4] as const;
+const at = (hex: string, codeSize: 2 | 4 = 4) => {
+  const bytes = Uint8Array.from(hex.split(' ').map((b) => Number.parseInt(b, 16)));
+  return decode(bytes, 0, bytes.length, codeSize);
+};
+const legalLength = (i: ReturnType<typeof decode>): number =>
+  typeof i === 'string' || i.row.semantics === 'undefined' ? 0 : i.length;
+
+/** What iced says of the memory operand and the immediates, in our terms. */
+function operandsOf(reference: Reference): unknown {
+  const i = reference.instruction;
+  const register = (r: Register): number => {
+    if (r === Register.None) return ZERO;
+    return r >= Register.EAX ? r - Register.EAX : r - Register.AX;
+  };
+  const kinds = Array.from({ length: i.opCount }, (_, n) => i.opKind(n));
+  const memory = kinds.includes(OpKind.Memory) && i.mnemonic !== Mnemonic.Xlatb; // its memory operand is implicit here
+  return {
+    memory: memory
+      ? {
+          base: register(i.memoryBase),
+          index: register(i.memoryIndex),
+          scale: i.memoryIndex === Register.None ? 0 : Math.log2(i.memoryIndexScale),
+          displacement: Number(BigInt.asIntN(32, i.memoryDisplacement)),
+          segment: i.memorySegment - Register.ES,
+        }
+      : null,
+    immediates: kinds.flatMap((kind, n): number[] => {
+      switch (kind) {
+        case OpKind.Immediate8:
+        case OpKind.Immediate16:
+        case OpKind.Immediate32:
+        case OpKind.Immediate8to32:
+          return [Number(BigInt.asIntN(32, i.immediate(n)))];
+        case OpKind.Immediate8_2nd:
+          return [i.immediate8_2nd];
+        case OpKind.Immediate8to16:
+          return [Number(BigInt.asUintN(16, i.immediate(n)))];
+        case OpKind.NearBranch16:
+          return [(i.nearBranch16 - i.length) & 0xffff];
+        case OpKind.NearBranch32:
+          return [(i.nearBranch32 - i.length) | 0];
+        case OpKind.FarBranch16:
+          return [i.farBranch16, i.farBranchSelector];
+        case OpKind.FarBranch32:
+          return [i.farBranch32 | 0, i.farBranchSelector];
+        default:
+          return [];
+      }
+    }),
+  };
+}
+
+function operandsOfOurs(i: Instruction): unknown {
+  const has = (...codes: string[]): boolean => i.row.operands.some((o) => codes.includes(o));
+  const immediates = [];
+  if (has('1')) immediates.push(1);
+  if (has('Jb', 'Jz')) immediates.push(i.operandSize === 2 ? i.immediate & 0xffff : i.immediate);
+  else if (has('Ap')) immediates.push(i.immediate, i.immediate2);
+  else if (has('Ib', 'sIb', 'Iw', 'Iv', 'Iz')) immediates.push(i.immediate);
+  if (i.row.mnemonic === 'ENTER') immediates.push(i.immediate2);
+  const { base, index, scale, segment } = i;
+  const displacement = i.addressSize === 2 ? i.displacement & 0xffff : i.displacement;
+  return { memory: i.memory ? { base, index, scale, displacement, segment } : null, immediates };
+}
+
+/** Decodes every string both ways; the first differences, as text. */
+function compare(bytes: Uint8Array, codeSize: 2 | 4): string[] {
+  const reference = new Reference(bytes, codeSize);
+  const found: string[] = [];
+  for (let start = 0; start + SLOT <= bytes.length && found.length < 20; start += SLOT) {
+    const theirs = reference.lengthAt(start);
+    const ours = decode(bytes, start, start + SLOT, codeSize);
+    const say = (what: string) =>
+      found.push(
+        `${Buffer.from(bytes.subarray(start, start + SLOT)).toString('hex')} in ${codeSize * 8} bits: ${what}`,
+      );
+    if (legalLength(ours) !== theirs) {
+      say(
+        `${legalLength(ours)} bytes (${typeof ours === 'string' ? ours : ours.row.mnemonic}), iced ${theirs} (${reference.instruction})`,
+      );
+    } else if (theirs > 0 && typeof ours !== 'string') {
+      const [a, b] = [JSON.stringify(operandsOfOurs(ours)), JSON.stringify(operandsOf(reference))];
+      if (a !== b) say(`${ours.row.mnemonic} ${a}, iced ${b}`);
+    }
+  }
+  reference.free();
+  return found;
+}
+
+/** xorshift32: the same strings in every run. */
+function generator(seed: number): () => number {
+  let x = seed;
+  return () => {
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    return x >>> 0;
+  };
+}
+
+const PREFIXES = [[], [0x66], [0x67], [0xf0], [0xf2], [0xf3], [0x66, 0xf3], [0xf2, 0x66], [0x2e], [0x65, 0x66, 0x67]];
+/** Every register form and the kinds of memory forms: no displacement, SIB, disp8, disp16/32, direct. */
+const RMS = [0x00, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x40, 0x44, 0x45, 0x46, 0x80, 0x84, 0x86];
+const SIBS = [0x00, 0x25, 0x64, 0xa5, 0xed, 0x9c];
+
+/** Byte strings that reach a row: opcode, and all its ModRM bytes up to the choice of registers. */
+function* encodings(row: Row): Generator<readonly number[]> {
+  const escapes = row.map === 1 ? [] : row.map === 2 ? [0x0f] : [0x0f, 0x38];
+  const last = row.operands.some((o) => o.startsWith('Z')) ? row.opcode + 7 : row.opcode;
+  for (let opcode = row.opcode; opcode <= last; opcode++) {
+    for (let reg = 0; reg < 0x40; reg += 8) {
+      for (let rm = 0; rm < 8; rm++) yield [...escapes, opcode, 0xc0 | reg | rm];
+      for (const rm of RMS) for (const sib of (rm & 7) === 4 ? SIBS : [0x91]) yield [...escapes, opcode, reg | rm, sib];
+    }
+  }
+}
+
+describe('the decoder and iced-x86 agree', () => {
+  test.each(CODE_SIZES)('on every form that the rows claim, under all kinds of prefixes (code size %i)', (codeSize) => {
+    const random = generator(0x5eed);
+    const seen = new Set<string>();
+    const strings: number[] = [];
+    for (const row of rows) {
+      for (const encoding of encodings(row)) {
+        const key = encoding.join();
+        if (seen.has(key)) continue;
+        seen.add(key);
+        for (const prefix of PREFIXES) {
+          const tail = Array.from({ length: SLOT - prefix.length - encoding.length }, () => random() & 0xff);
+          strings.push(...prefix, ...encoding, ...tail);
+        }
+      }
+    }
+    expect(compare(Uint8Array.from(strings), codeSize)).toEqual([]);
+  });
+
+  test.each(CODE_SIZES)('on every opcode of the three maps, claimed or not (code size %i)', (codeSize) => {
+    const strings: number[] = [];
+    for (const escapes of [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]])
+      for (const prefix of [[], [0x66], [0xf2], [0xf3], [0xf0]])
+        for (let opcode = 0; opcode < 256; opcode++)
+          for (let modrm = 0; modrm < 256; modrm++) {
+            const bytes = [...prefix, ...escapes, opcode, modrm];
+            strings.push(...bytes, ...new Array(SLOT - bytes.length).fill(0x24));
+          }
+    expect(compare(Uint8Array.from(strings), codeSize)).toEqual([]);
+  });
+
+  test.each(CODE_SIZES)('on 200,000 random strings (code size %i)', (codeSize) => {
+    const random = generator(0xc0ffee);
+    const bytes = Uint8Array.from({ length: 200_000 * SLOT }, () => random() >>> 24);
+    expect(compare(bytes, codeSize)).toEqual([]);
+  });
+});
+
+describe('the decoder', () => {
+  const summary = (i: ReturnType<typeof at>) => (typeof i === 'string' ? i : `${i.row.mnemonic} ${i.length}`);
+
+  test('says that an instruction is truncated wherever it is cut, and reads nothing behind the end', () => {
+    const whole = [0x65, 0x66, 0x67, 0xf0, 0x81, 0x84, 0x34, 0x12]; // lock add word [gs:si+1234h], …
+    const samples = [
+      whole,
+      [0x81, 0x84, 0x24, 1, 2, 3, 4, 5, 6, 7, 8],
+      [0x9a, 1, 2, 3, 4, 5, 6],
+      [0x0f, 0x38, 0x80],
+      [0xc8, 1, 2, 3],
+    ];
+    for (const bytes of samples) {
+      const padded = Uint8Array.from([...bytes, ...new Array(16).fill(0)]);
+      const i = decode(padded, 0, padded.length, 4);
+      const length = typeof i === 'string' || bytes[1] === 0x38 ? 3 : i.length;
+      for (let end = 0; end < length; end++) expect(decode(padded, 0, end, 4)).toBe('truncated');
+      if (bytes[1] !== 0x38) expect(decode(padded, 0, length, 4)).toEqual(i);
+    }
+  });
+
+  test('takes 15 bytes and not 16', () => {
+    const prefixed = (count: number) => [...new Array(count).fill('66'), '90'].join(' ');
+    expect(summary(at(prefixed(14)))).toBe('NOP 15');
+    expect(summary(at(prefixed(15)))).toBe('tooLong');
+    expect(summary(at(`${new Array(11).fill('2e').join(' ')} 05 01 02 03 04`))).toBe('tooLong');
+    expect(summary(at(new Array(15).fill('f3').join(' ')))).toBe('tooLong');
+    expect(summary(at(new Array(14).fill('f3').join(' ')))).toBe('truncated');
+  });
+
+  test('lets the last prefix of each kind win', () => {
+    expect(at('2e 65 f2 f3 a4')).toMatchObject({ segment: 5, segmentOverride: true, rep: 0xf3 });
+    expect(at('65 f3 36 f2 a6')).toMatchObject({ segment: 2, rep: 0xf2 });
+  });
+
+  test.each([
+    ['f0 01 c0', 'LOCK with a register destination'],
+    ['f0 03 00', 'LOCK with a memory source'],
+    ['f0 90', 'LOCK NOP'],
+    ['f0 0f a3 00', 'LOCK BT, which writes nothing'],
+    ['8e c8', 'MOV to CS'],
+    ['8e f0', 'MOV to a segment register that does not exist'],
+    ['0f 22 c8', 'MOV to CR1'],
+    ['0f 20 e8', 'MOV from CR5'],
+    ['8d c0', 'LEA of a register'],
+    ['0f c7 c8', 'CMPXCHG8B of a register'],
+    ['c4 c0', 'LES of a register'],
+    ['62 c0', 'BOUND of a register'],
+    ['0f 01 f8', 'INVLPG of a register'],
+    ['66 0f 01 c2', 'VMLAUNCH with an operand-size prefix'],
+    ['f2 0f c7 30', 'VMPTRLD with F2'],
+    ['0f 38 80 00', 'INVEPT without its 66'],
+    ['0f 05', 'SYSCALL'],
+    ['0f 77', 'EMMS'],
+    ['0f aa', 'RSM'],
+    ['ff f8', 'group 5 /7'],
+  ])('takes %s for undefined: %s', (bytes) => {
+    expect(at(bytes)).toMatchObject({ row: { mnemonic: 'UD', semantics: 'undefined' } });
+  });
+
+  test.each([
+    ['f3 0f c7 30', 'VMXON 4'],
+    ['66 0f c7 30', 'VMCLEAR 4'],
+    ['0f c7 30', 'VMPTRLD 3'],
+    ['f3 66 0f c7 30', 'VMXON 5'],
+    ['0f c7 38', 'VMPTRST 3'],
+    ['0f 01 c2', 'VMLAUNCH 3'],
+    ['0f 78 c8', 'VMREAD 3'],
+    ['66 0f 38 81 08', 'INVVPID 5'],
+    ['f3 90', 'PAUSE 2'],
+    ['f2 90', 'NOP 2'],
+    ['f3 91', 'XCHG 2'],
+    ['f3 0f bc c1', 'BSF 4'],
+    ['f0 0f c7 0b', 'CMPXCHG8B 4'],
+    ['0f 22 00', 'MOV 3'],
+    ['0f 1f 84 00 00 00 00 00', 'NOP 8'],
+    ['d9 c0', 'FLD 2'],
+  ])('takes %s for %s bytes', (bytes, expected) => {
+    expect(summary(at(bytes))).toBe(expected);
+  });
+
+  test('treats the rm operand of MOV CR as a register whatever mod says', () => {
+    expect(at('0f 22 04')).toMatchObject({ length: 3, memory: false, reg: 0, rm: 4 });
+  });
+
+  test('extends immediates as a register of their size would read', () => {
+    expect(at('83 c0 ff')).toMatchObject({ immediate: -1 });
+    expect(at('66 83 c0 ff')).toMatchObject({ immediate: 0xffff });
+    expect(at('80 c0 ff')).toMatchObject({ immediate: 0xff });
+    expect(at('b8 fe ff ff ff')).toMatchObject({ immediate: -2 });
+    expect(at('b8 fe ff', 2)).toMatchObject({ immediate: 0xfffe });
+    expect(at('eb fe')).toMatchObject({ immediate: -2 });
+    expect(at('e9 fd ff', 2)).toMatchObject({ immediate: -3 });
+    expect(at('ea 78 56 34 12 08 00')).toMatchObject({ immediate: 0x12345678, immediate2: 8 });
+    expect(at('a1 00 10 00 80')).toMatchObject({
+      memory: true,
+      immediate: 0x80001000 | 0,
+      displacement: 0x80001000 | 0,
+    });
+  });
+});

@@ -1,0 +1,81 @@
+/** The independent decoder that ours is compared with: iced-x86, cut down to the processor of this model. */
+
+import { Code, CpuidFeature, Decoder, DecoderOptions, Instruction as IcedInstruction, Mnemonic } from 'iced-x86';
+
+/** What a Pentium Pro with VMX knows, in the words of iced. */
+const FEATURES: ReadonlySet<CpuidFeature> = new Set([
+  CpuidFeature.INTEL8086,
+  CpuidFeature.INTEL186,
+  CpuidFeature.INTEL286,
+  CpuidFeature.INTEL386,
+  CpuidFeature.INTEL486,
+  CpuidFeature.CPUID,
+  CpuidFeature.CX8,
+  CpuidFeature.CMOV,
+  CpuidFeature.MSR,
+  CpuidFeature.TSC,
+  CpuidFeature.RDPMC,
+  CpuidFeature.MULTIBYTENOP,
+  CpuidFeature.PAUSE,
+  CpuidFeature.FPU,
+  CpuidFeature.FPU287,
+  CpuidFeature.FPU387,
+  CpuidFeature.VMX,
+  CpuidFeature.INVEPT,
+  CpuidFeature.INVVPID,
+]);
+
+/** Younger instructions took encodings that a Pentium Pro reads otherwise: ask for the old reading. */
+const OPTIONS =
+  DecoderOptions.ForceReservedNop | // 0F 18 to 0F 1F are NOPs: no prefetch, MPX, CET
+  DecoderOptions.NoMPFX_0FBC | // F3 0F BC is BSF, not TZCNT
+  DecoderOptions.NoMPFX_0FBD | // F3 0F BD is BSR, not LZCNT
+  DecoderOptions.NoWbnoinvd; // F3 0F 09 is WBINVD
+
+/** Where the model differs from iced on purpose. Each is a reading of the manual, not a convenience. */
+export const DIFFERENCES: readonly { readonly mnemonic: Mnemonic; readonly why: string }[] = [
+  { mnemonic: Mnemonic.Ud0, why: 'exists in order to raise #UD; the model has no row for 0F FF' },
+  { mnemonic: Mnemonic.Ud1, why: 'exists in order to raise #UD; the model has no row for 0F B9' },
+  { mnemonic: Mnemonic.Ud2, why: 'exists in order to raise #UD; the row of 0F 0B says so' },
+  { mnemonic: Mnemonic.Vmfunc, why: '#UD where the control "enable VM functions" is not supported, as in this model' },
+];
+const EXPECTED_ILLEGAL = new Set(DIFFERENCES.map((d) => d.mnemonic));
+
+export const SLOT = 16;
+
+/** Decodes one string of a buffer in which every SLOT bytes a new one starts. Use `free` at the end. */
+export class Reference {
+  readonly #decoder: Decoder;
+  readonly instruction: IcedInstruction = new IcedInstruction();
+  readonly #known = new Map<Code, boolean>();
+
+  constructor(bytes: Uint8Array, codeSize: 2 | 4) {
+    this.#decoder = new Decoder(codeSize * 8, bytes, OPTIONS);
+  }
+
+  /** Length of the instruction, 0 if it is illegal on this processor. */
+  lengthAt(position: number): number {
+    this.#decoder.position = position;
+    this.#decoder.ip = 0n;
+    this.#decoder.decodeOut(this.instruction);
+    return this.#legal() ? this.instruction.length : 0;
+  }
+
+  #legal(): boolean {
+    const { code } = this.instruction;
+    if (code === Code.INVALID) return false;
+    let known = this.#known.get(code);
+    if (known === undefined) {
+      known =
+        !EXPECTED_ILLEGAL.has(this.instruction.mnemonic) &&
+        [...this.instruction.cpuidFeatures()].every((f) => FEATURES.has(f));
+      this.#known.set(code, known);
+    }
+    return known;
+  }
+
+  free(): void {
+    this.instruction.free();
+    this.#decoder.free();
+  }
+}
