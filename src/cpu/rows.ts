@@ -1,4 +1,5 @@
 import type { Instruction } from './instruction.ts';
+import type { UnimplementedFeature } from './opcodes/features.ts';
 import type { Semantics } from './opcodes/semantics.ts';
 
 /** Opcode rows: what one line of the manual's opcode map says (SDM Vol. 2, Appendix A).
@@ -131,7 +132,7 @@ export interface Row {
   /** REP/REPE/REPNE mean something. */
   repeatable: boolean;
   /** For 'unimplemented': the words of the support matrix. */
-  feature: string;
+  feature: UnimplementedFeature | '';
 }
 
 /** The semantics of a complex instruction: runs after operands were decoded, EIP already behind it. Ends the block. */

@@ -4,6 +4,7 @@
  *  Left out because such a processor lacks them, and so #UD: SYSCALL, SYSENTER, MMX, SSE, FXSAVE, RDRAND and younger ones.
  *  RSM is #UD because there is no system-management mode. */
 
+import { ARITHMETIC_FLAGS } from '../../base/registers.ts';
 import type { Row } from '../rows.ts';
 import { conditions } from './conditions.ts';
 import { type RowFacts, row } from './row.ts';
@@ -11,7 +12,14 @@ import { type RowFacts, row } from './row.ts';
 const CPL0 = { privilege: 'cpl0' } as const;
 const CR: RowFacts = { ...CPL0, exits: 'CR' };
 /** The debug registers are registers to the decoder and not there yet. */
-const DR: RowFacts = { ...CPL0, exits: 'DR', feature: 'debug registers' };
+const DR: RowFacts = {
+  ...CPL0,
+  exits: 'DR',
+  feature: 'debug registers',
+  flagsRead: ARITHMETIC_FLAGS,
+  flagsWritten: ARITHMETIC_FLAGS,
+  flagsUndefined: ARITHMETIC_FLAGS,
+};
 const VMX: RowFacts = { exits: 'VMX', strictPrefix: true };
 
 export const twoByte: readonly Row[] = [

@@ -1,8 +1,9 @@
 /** x87 opcodes D8 to DF (SDM Vol. 2, Tables A-7 to A-22): what exists, not what it does. ringlet has no x87 yet.
  *  With the aliases that the tables leave out and all processors take (D9 D8+i, DC D0+i, DF C0+i …); without FISTTP. */
 
-import { FLAG_CF, FLAG_PF, FLAG_ZF } from '../../base/registers.ts';
+import { ARITHMETIC_FLAGS } from '../../base/registers.ts';
 import type { OperandCode, Row } from '../rows.ts';
+import { conditions } from './conditions.ts';
 import { type RowFacts, row } from './row.ts';
 
 const x87 = (code: number, mnemonic: string, operands: readonly OperandCode[], facts: RowFacts): Row =>
@@ -33,12 +34,20 @@ const single = (
     mnemonic === '' ? [] : [x87(code, mnemonic, operands, { extension: ((first + n) >> 3) & 7, form: first + n })],
   );
 
-const withFlags = (rows: readonly Row[], flags: RowFacts): Row[] => rows.map((r) => ({ ...r, ...flags }));
-
 const REAL: Eight = ['FADD', 'FMUL', 'FCOM', 'FCOMP', 'FSUB', 'FSUBR', 'FDIV', 'FDIVR'];
 const INTEGER: Eight = ['FIADD', 'FIMUL', 'FICOM', 'FICOMP', 'FISUB', 'FISUBR', 'FIDIV', 'FIDIVR'];
-const COMPARED = { flagsWritten: FLAG_ZF | FLAG_PF | FLAG_CF };
-const MOVED = { flagsRead: FLAG_ZF | FLAG_PF | FLAG_CF };
+/** FCOMI and its like set ZF, PF and CF and clear the others. */
+const compare = (code: number, mnemonics: readonly [string, string]): Row[] =>
+  register(code, ['', '', '', '', '', ...mnemonics, ''], ['ST0', 'STi']).map((r) => ({
+    ...r,
+    flagsWritten: ARITHMETIC_FLAGS,
+  }));
+/** FCMOVcc tests B, E, BE, U as Jcc does: conditions 2, 4, 6 and 10. */
+const move = (code: number, mnemonics: readonly [string, string, string, string]): Row[] =>
+  register(code, [...mnemonics, '', '', '', ''], ['ST0', 'STi']).map((r, n) => ({
+    ...r,
+    flagsRead: conditions[[2, 4, 6, 10][n] as number]?.flags ?? 0,
+  }));
 
 export const x87Rows: readonly Row[] = [
   ...memory(0xd8, REAL, 'Md'),
@@ -58,13 +67,13 @@ export const x87Rows: readonly Row[] = [
   ...single(0xd9, 0xf8, ['FPREM', 'FYL2XP1', 'FSQRT', 'FSINCOS', 'FRNDINT', 'FSCALE', 'FSIN', 'FCOS']),
 
   ...memory(0xda, INTEGER, 'Md'),
-  ...withFlags(register(0xda, ['FCMOVB', 'FCMOVE', 'FCMOVBE', 'FCMOVU', '', '', '', ''], ['ST0', 'STi']), MOVED),
+  ...move(0xda, ['FCMOVB', 'FCMOVE', 'FCMOVBE', 'FCMOVU']),
   ...single(0xda, 0xe9, ['FUCOMPP']),
 
   ...memory(0xdb, ['FILD', '', 'FIST', 'FISTP', '', 'FLD', '', 'FSTP'], ['Md', 'M', 'Md', 'Md', 'M', 'Mt', 'M', 'Mt']),
-  ...withFlags(register(0xdb, ['FCMOVNB', 'FCMOVNE', 'FCMOVNBE', 'FCMOVNU', '', '', '', ''], ['ST0', 'STi']), MOVED),
+  ...move(0xdb, ['FCMOVNB', 'FCMOVNE', 'FCMOVNBE', 'FCMOVNU']),
   ...single(0xdb, 0xe0, ['FNENI', 'FNDISI', 'FNCLEX', 'FNINIT', 'FNSETPM']),
-  ...withFlags(register(0xdb, ['', '', '', '', '', 'FUCOMI', 'FCOMI', ''], ['ST0', 'STi']), COMPARED),
+  ...compare(0xdb, ['FUCOMI', 'FCOMI']),
 
   ...memory(0xdc, REAL, 'Mq'),
   ...register(0xdc, ['FADD', 'FMUL', '', '', 'FSUBR', 'FSUB', 'FDIVR', 'FDIV'], ['STi', 'ST0']),
@@ -89,5 +98,5 @@ export const x87Rows: readonly Row[] = [
   ),
   ...register(0xdf, ['FFREEP', 'FXCH', 'FSTP', 'FSTP', '', '', '', ''], ['STi']),
   ...single(0xdf, 0xe0, ['FNSTSW'], ['AX']),
-  ...withFlags(register(0xdf, ['', '', '', '', '', 'FUCOMIP', 'FCOMIP', ''], ['ST0', 'STi']), COMPARED),
+  ...compare(0xdf, ['FUCOMIP', 'FCOMIP']),
 ];

@@ -1,0 +1,15 @@
+/** What processors of this model have and ringlet does not: it stops there with `Unimplemented`, in these words. */
+
+/** Each with what asks for it. */
+export const unimplementedFeatures = {
+  'hardware task switch': 'far transfer or event through a task gate or to a TSS; IRET with NT set',
+  'virtual-8086 mode': 'IRET that sets VM',
+  'PAE paging': 'CR4.PAE set while paging is on',
+  'debug registers': 'MOV from and to debug registers',
+  'single step': 'EFLAGS.TF set',
+  'alignment check': 'EFLAGS.AC and CR0.AM set at CPL 3',
+  RDPMC: 'RDPMC',
+  x87: 'opcodes D8 to DF, FWAIT',
+} as const;
+
+export type UnimplementedFeature = keyof typeof unimplementedFeatures;
