@@ -40,6 +40,8 @@ export interface RootMode {
   setCr2(value: number): void;
   getControlRegister(cr: 0 | 3 | 4): number;
   setControlRegister(cr: 0 | 3 | 4, value: number): void;
+  /** CPUID; 32-bit patterns. */
+  cpuid(leaf: number, subleaf: number): { eax: number; ebx: number; ecx: number; edx: number };
   rdmsr(index: number): { lo: number; hi: number } | 'gp';
   wrmsr(index: number, lo: number, hi: number): true | 'gp';
   portRead(port: number, size: 1 | 2 | 4): number;
