@@ -1,0 +1,88 @@
+/** Guest-physical addresses through EPT (SDM Vol. 3, "EPT Translation Mechanism", "EPT-Induced VM Exits"). As the EntryMemory of a guest's walk it makes that walk
+ *  two-dimensional. It does not raise anything: it says what went wrong, and where. */
+
+import type { Space } from './space.ts';
+import type { TableFormat } from './table-format.ts';
+import { READ, WRITE } from './table-format.ts';
+import type { TranslationCaches } from './translation-caches.ts';
+import { type EntryMemory, RESERVED, type StructureCache, WALKED, type Walker } from './walker.ts';
+
+/** Entries of tables that nothing stands in front of. */
+export const bareEntries: EntryMemory = {
+  locate: (frame, offset) => frame * 4096 + offset,
+};
+
+export class Nested implements EntryMemory {
+  /** The EPT root in force (EPTP[51:12]), and what is cached under it. */
+  root = 0;
+  space: Space | null = null;
+  structures: StructureCache | null = null;
+  /** Result: 4-KiB frame, size of the EPT page, rights; cached entry or −1; whether a walk was needed. */
+  frame = 0;
+  shift = 0;
+  rights = 0;
+  entry = -1;
+  walked = false;
+  /** After a failure: the address (page and offset), the access, and whether it was a misconfiguration. */
+  failedPage = 0;
+  failedOffset = 0;
+  failedAccess = 0;
+  misconfigured = false;
+  readonly #format: TableFormat;
+  readonly #walker: Walker;
+  readonly #caches: TranslationCaches | null;
+
+  constructor(format: TableFormat, walker: Walker, caches: TranslationCaches | null) {
+    this.#format = format;
+    this.#walker = walker;
+    this.#caches = caches;
+  }
+
+  locate(frame: number, offset: number, write: boolean): number {
+    // setting an accessed or dirty flag reads and writes the entry
+    const ok = this.translate(frame, offset, write ? READ | WRITE : READ, this.#caches?.policy.stalest === true);
+    return ok ? this.frame * 4096 + offset : -1;
+  }
+
+  /** Translates a guest-physical page for an access (READ, WRITE, EXECUTE); false if EPT forbids it or is misconfigured. */
+  translate(page: number, offset: number, access: number, cached: boolean): boolean {
+    this.entry = -1;
+    this.walked = false;
+    const caches = cached ? this.#caches : null;
+    const space = this.space;
+    if (caches !== null && space !== null) {
+      const store = caches.guestPhysical;
+      const e = store.find(space, page);
+      if (e >= 0) {
+        this.shift = store.shift(e);
+        this.rights = store.flags[e] & 7;
+        this.frame = store.frame[e] | (page & ((1 << this.shift) - 1));
+        this.entry = e;
+        if ((this.rights & access) === access) return true;
+        if (caches.policy.stalest) return this.#fail(page, offset, access, false);
+      }
+    }
+    this.walked = true;
+    const walker = this.#walker;
+    const outcome = walker.walk(this.#format, bareEntries, this.root, page, this.structures);
+    this.rights = walker.rights & 7;
+    if (outcome === RESERVED) return this.#fail(page, offset, access, true);
+    if (outcome !== WALKED || (this.rights & access) !== access) return this.#fail(page, offset, access, false);
+    walker.markUsed(this.#format, bareEntries, page, (access & WRITE) !== 0, this.structures);
+    this.frame = walker.frame;
+    this.shift = walker.shift;
+    if (caches !== null && space !== null) {
+      const first = this.frame & ~((1 << this.shift) - 1);
+      this.entry = caches.guestPhysical.insert(space, page, this.shift, false, first, first, this.rights);
+    }
+    return true;
+  }
+
+  #fail(page: number, offset: number, access: number, misconfigured: boolean): boolean {
+    this.failedPage = page;
+    this.failedOffset = offset;
+    this.failedAccess = access;
+    this.misconfigured = misconfigured;
+    return false;
+  }
+}

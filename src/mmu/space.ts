@@ -1,0 +1,88 @@
+/** Tags of cached translations (SDM Vol. 3, "Caching Translation Information"): a space is what one VPID and one EPT root make. */
+
+/** EPTRTA of translations made without EPT. */
+export const NO_EPT = -1;
+
+/** Entries that die together. Retiring a tag gives it a new id, so everything that bore the old one is gone at once. */
+export interface Tag {
+  readonly vpid: number;
+  /** EPTP[51:12], or NO_EPT. */
+  readonly eptrta: number;
+  readonly global: boolean;
+  /** Never used twice in one store; 0 is nobody's. */
+  id: number;
+  /** Chain of the entries that bear it, newest first; −1 at the ends. */
+  head: number;
+  tail: number;
+  count: number;
+  /** Entries among them for pages above 4 KiB. */
+  large: number;
+  /** Entries among them that are pieces of a larger page. */
+  pieces: number;
+}
+
+export interface Space {
+  readonly vpid: number;
+  readonly eptrta: number;
+  readonly plain: Tag;
+  readonly global: Tag;
+}
+
+/** Spaces of one store, by VPID. */
+export class Spaces {
+  readonly #byVpid = new Map<number, Space[]>();
+  #size = 0;
+  /** The next id: ids only grow. */
+  nextId = 1;
+
+  /** The id for a tag that is made or retired. */
+  takeId(): number {
+    return this.nextId++;
+  }
+
+  /** The space, made if it does not exist yet. Now and then empty ones are forgotten: ask anew after each call. */
+  get(vpid: number, eptrta: number): Space {
+    const peers = this.ofVpid(vpid);
+    for (const space of peers) if (space.eptrta === eptrta) return space;
+    if (this.#size >= 1024) this.#forgetEmpty();
+    const space: Space = {
+      vpid,
+      eptrta,
+      plain: this.#tag(vpid, eptrta, false),
+      global: this.#tag(vpid, eptrta, true),
+    };
+    const list = this.#byVpid.get(vpid);
+    if (list === undefined) this.#byVpid.set(vpid, [space]);
+    else list.push(space);
+    this.#size++;
+    return space;
+  }
+
+  ofVpid(vpid: number): readonly Space[] {
+    return this.#byVpid.get(vpid) ?? [];
+  }
+
+  *all(): Generator<Space> {
+    for (const list of this.#byVpid.values()) yield* list;
+  }
+
+  /** Starts again without any space. */
+  clear(): void {
+    this.#byVpid.clear();
+    this.#size = 0;
+  }
+
+  #tag(vpid: number, eptrta: number, global: boolean): Tag {
+    return { vpid, eptrta, global, id: this.takeId(), head: -1, tail: -1, count: 0, large: 0, pieces: 0 };
+  }
+
+  #forgetEmpty(): void {
+    this.#size = 0;
+    for (const [vpid, list] of this.#byVpid) {
+      const kept = list.filter((s) => s.plain.count + s.global.count > 0);
+      if (kept.length > 0) this.#byVpid.set(vpid, kept);
+      else this.#byVpid.delete(vpid);
+      this.#size += kept.length;
+    }
+  }
+}
