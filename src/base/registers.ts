@@ -17,6 +17,10 @@ export const EIP = 9;
 export const FLAG_KIND = 10;
 export const FLAG_A = 11;
 export const FLAG_R = 12;
+/** Result of an INC or DEC that left CF alone (cpu/flags.ts). */
+export const FLAG_STEP = 20;
+/** Which of the code cache's block flavours applies; −1 after anything it depends on has changed (cpu/mode.ts). */
+export const MODE = 21;
 /** All bits but the arithmetic ones (CF PF AF ZF SF OF), which count only while FLAG_KIND is 0. Bit 1 is always set. */
 export const EFLAGS = 13;
 export const CPL = 14;

@@ -1,0 +1,259 @@
+/** Decoded code: records per physical page and flavour, found by offset in the page.
+ *
+ *  Lifetime: a page's records live until bytes under them change (then the blocks concerned go stale, record by record) or
+ *  the arena is full (then everything goes). Links join blocks of one page only, so they need no check of translations. */
+
+import { CONTEXT, CS, EIP, SEG_LIMIT } from '../base/registers.ts';
+import { GP, UD } from '../base/signal.ts';
+import { PAGE_CODE } from '../mmu/physical-memory.ts';
+import { BlockBuilder } from './block-builder.ts';
+import { COLD_FORMS } from './cold.generated.ts';
+import type { Cpu } from './cpu.ts';
+import { decode } from './decode.ts';
+import { handlers } from './handlers.ts';
+import type { Instruction } from './instruction.ts';
+import { coldName } from './generate/operands.ts';
+import { currentMode, MODE_CODE32, MODES } from './mode.ts';
+import { LINK, MOVED, STALE } from './records.ts';
+import type { Handler, Row } from './rows.ts';
+
+const FETCH_SLOTS = 256;
+/** Words of the arena. A record takes three or four. */
+const ARENA_WORDS = 1 << 21;
+/** No block needs more. */
+const BLOCK_WORDS = 1024;
+
+/** Bytes [start, end) of a page that were decoded into records [first, last). */
+interface Block {
+  readonly start: number;
+  readonly end: number;
+  readonly first: number;
+  readonly last: number;
+}
+
+/** The decoded form of one physical page under one flavour. */
+export interface CodePage {
+  readonly frame: number;
+  readonly mode: number;
+  /** Record of the block that starts at each offset, 0 if none. */
+  readonly entries: Int32Array;
+  readonly blocks: Block[];
+}
+
+const NO_ENTRIES = new Int32Array(4096);
+
+export class CodeCache {
+  readonly words = new Int32Array(ARENA_WORDS);
+  /** Beside each record's first word: offset from the page's start << 6 | index in its block. */
+  readonly places = new Int32Array(ARENA_WORDS);
+  /** Instructions of out-of-line records. */
+  instructions: Instruction[] = [];
+  /** Rows whose semantics are out-of-line forms or handlers get a number at first use. */
+  readonly cold: Handler<Cpu>[] = [];
+  readonly handlers: Handler<Cpu>[] = [];
+  readonly #numbers = new Map<string, number>();
+
+  /** Fetch translations in use: tag = linear page | context << 20 | flavour << 24, −1 none. */
+  readonly tags = new Int32Array(FETCH_SLOTS).fill(-1);
+  readonly entries: Int32Array[] = new Array(FETCH_SLOTS).fill(NO_ENTRIES);
+  readonly #pages: (CodePage | null)[] = new Array(FETCH_SLOTS).fill(null);
+  generation = -1;
+
+  readonly #byFrame = new Map<number, CodePage>();
+  /** For each frame that holds code: one bit a byte, set where a block was decoded. */
+  readonly #covered = new Map<number, Uint8Array>();
+  readonly #builder: BlockBuilder;
+  readonly #cpu: Cpu;
+  #next = 1;
+
+  constructor(cpu: Cpu) {
+    this.#cpu = cpu;
+    this.#builder = new BlockBuilder(this, this.words, this.places);
+    cpu.memory.onCodeWrite = (at, length) => this.written(at, length);
+  }
+
+  /** Flavour in force, computed anew after a segment register changed. */
+  mode(): number {
+    return currentMode(this.#cpu.S);
+  }
+
+  /** Outside flat mode: #GP(0) when EIP lies beyond the limit of CS. */
+  checkLimit(eip: number): void {
+    const limit = this.#cpu.S[SEG_LIMIT + CS];
+    if (eip >>> 0 > limit >>> 0) this.#cpu.raise(GP, 0, 'EIP lies beyond the limit of CS');
+  }
+
+  forgetFetches(): void {
+    this.tags.fill(-1);
+    this.generation = this.#cpu.mmu.fetchGeneration;
+  }
+
+  /** Looks up the page of a linear address for fetching and enters it in `slot`. May throw the signal. */
+  fetch(linear: number, slot: number, mode: number): void {
+    const { mmu, S } = this.#cpu;
+    const physical = mmu.fetchPage(linear);
+    if (physical < 0) this.#cpu.raise(UD, -1, 'no memory to fetch from');
+    const frame = physical >>> 12;
+    const key = frame * MODES + mode;
+    let page = this.#byFrame.get(key);
+    if (page === undefined) {
+      page = { frame, mode, entries: new Int32Array(4096), blocks: [] };
+      this.#byFrame.set(key, page);
+    }
+    if (mmu.fetchGeneration !== this.generation) this.forgetFetches();
+    this.tags[slot] = (linear >>> 12) | (S[CONTEXT] >>> 1) | (mode << 24);
+    this.entries[slot] = page.entries;
+    this.#pages[slot] = page;
+  }
+
+  /** Decodes the block at `linear` of the page in `slot`; returns its record. May throw the signal. */
+  build(linear: number, slot: number, mode: number): number {
+    if (this.#next + BLOCK_WORDS > ARENA_WORDS) {
+      this.clear();
+      this.fetch(linear, slot, mode);
+    }
+    const page = this.#pages[slot] as CodePage;
+    const { memory } = this.#cpu;
+    if (((memory.pageFlags[page.frame] as number) & PAGE_CODE) === 0) memory.setPageFlag(page.frame, PAGE_CODE);
+    const offset = linear & 4095;
+    const first = this.#next;
+    const end = this.#builder.build(this.#cpu, page, offset, first);
+    this.#next = this.#builder.next;
+    page.entries[offset] = first;
+    page.blocks.push({ start: offset, end, first, last: this.#next });
+    this.#cover(page.frame, offset, end);
+    return first;
+  }
+
+  /** Resolves a link record inside the page: patches the word that led to it. −1 when the arena is full. */
+  link(at: number, pageLinear: number, slot: number, mode: number): number {
+    const offset = this.words[at + 2];
+    const known = (this.#pages[slot] as CodePage).entries[offset];
+    if (known === 0 && this.#next + BLOCK_WORDS > ARENA_WORDS) return -1;
+    const record = known !== 0 ? known : this.build(pageLinear + offset, slot, mode);
+    this.words[this.words[at + 1]] = record;
+    return record;
+  }
+
+  /** Replaces a stale record by what its bytes are now. −1 when the arena is full. */
+  renew(at: number, linear: number, slot: number, mode: number): number {
+    const page = this.#pages[slot] as CodePage;
+    if (this.#next + BLOCK_WORDS > ARENA_WORDS) return -1;
+    const known = page.entries[linear & 4095];
+    const record = known !== 0 ? known : this.build(linear, slot, mode);
+    this.words[at] = MOVED;
+    this.words[at + 1] = record;
+    // What led to the stale record has been accounted for already; from now on MOVED does it.
+    return record;
+  }
+
+  /** Offset in CS that a record stands for. */
+  offsetOf(record: number, pageOffset: number): number {
+    const kind = this.words[record];
+    if (kind === LINK || kind === LINK + 1) return (pageOffset + this.words[record + 2]) | 0;
+    return (pageOffset + (this.places[record] >> 6)) | 0;
+  }
+
+  /** Bytes are about to be written to a frame that holds code. */
+  written(at: number, length: number): void {
+    for (let from = at; from < at + length; ) {
+      const frame = from >>> 12;
+      const to = Math.min(at + length, (frame + 1) * 4096);
+      const covered = this.#covered.get(frame);
+      if (covered !== undefined) this.#invalidate(frame, covered, from & 4095, to - frame * 4096);
+      from = to;
+    }
+  }
+
+  #invalidate(frame: number, covered: Uint8Array, start: number, end: number): void {
+    let hit = false;
+    for (let k = start; k < end && !hit; k++) hit = ((covered[k >> 3] as number) & (1 << (k & 7))) !== 0;
+    if (!hit) return;
+    for (let mode = 0; mode < MODES; mode++) {
+      const page = this.#byFrame.get(frame * MODES + mode);
+      if (page === undefined) continue;
+      let kept = 0;
+      for (const block of page.blocks) {
+        if (block.start >= end || block.end <= start) page.blocks[kept++] = block;
+        else this.#stale(page, block);
+      }
+      page.blocks.length = kept;
+    }
+    covered.fill(0);
+    let left = 0;
+    for (let mode = 0; mode < MODES; mode++) {
+      for (const block of this.#byFrame.get(frame * MODES + mode)?.blocks ?? []) {
+        this.#cover(frame, block.start, block.end);
+        left++;
+      }
+    }
+    if (left === 0) this.#cpu.memory.clearPageFlag(frame, PAGE_CODE);
+  }
+
+  /** Every word of the block becomes STALE, so every record in it does; links to it find out when they get there. */
+  #stale(page: CodePage, block: Block): void {
+    this.words.fill(STALE, block.first, block.last);
+    if (page.entries[block.start] === block.first) page.entries[block.start] = 0;
+  }
+
+  #cover(frame: number, start: number, end: number): void {
+    let covered = this.#covered.get(frame);
+    if (covered === undefined) {
+      covered = new Uint8Array(512);
+      this.#covered.set(frame, covered);
+    }
+    for (let k = start; k < end; k++) covered[k >> 3] = (covered[k >> 3] as number) | (1 << (k & 7));
+  }
+
+  /** Forgets all decoded code. Not to be called from inside a block. */
+  clear(): void {
+    for (const page of this.#byFrame.values()) page.entries.fill(0);
+    this.#byFrame.clear();
+    this.#covered.clear();
+    this.instructions = [];
+    this.#next = 1;
+    this.forgetFetches();
+  }
+
+  /** Number of an out-of-line form or handler for a row; adds it at first use. */
+  numberOf(row: Row, i: Instruction): { cold: boolean; number: number } {
+    const name = coldName(row.semantics, row.operands, i.operandSize, i.memory);
+    const form = COLD_FORMS[name];
+    const key = form !== undefined ? name : row.semantics;
+    const list = form !== undefined && !row.endsBlock ? this.cold : this.handlers;
+    let number = this.#numbers.get(key);
+    if (number === undefined) {
+      const run = form ?? handlers[row.semantics];
+      if (run === undefined) throw new Error(`no handler ${row.semantics}`);
+      number = list.length;
+      list.push(run);
+      this.#numbers.set(key, number);
+    }
+    return { cold: list === this.cold, number };
+  }
+
+  /** An instruction that crosses into the next page: both pages are fetched at each execution, nothing is kept. */
+  crossing(cpu: Cpu, linear: number, mode: number): void {
+    const size = (mode & MODE_CODE32) !== 0 ? 4 : 2;
+    const bytes = new Uint8Array(16);
+    const here = 4096 - (linear & 4095);
+    const first = cpu.mmu.fetchPage(linear);
+    bytes.set(cpu.memory.u8.subarray(first, first + here));
+    const i = this.#decodeAcross(cpu, bytes, linear, here, size);
+    cpu.S[EIP] = (cpu.S[EIP] + i.length) | 0;
+    const { cold, number } = this.numberOf(i.row, i);
+    (cold ? this.cold : this.handlers)[number]?.(cpu, i);
+  }
+
+  #decodeAcross(cpu: Cpu, bytes: Uint8Array, linear: number, here: number, size: 2 | 4): Instruction {
+    const alone = decode(bytes, 0, here, size);
+    if (typeof alone === 'object') return alone;
+    if (alone === 'tooLong') cpu.raise(GP, 0, 'instruction longer than 15 bytes');
+    const second = cpu.mmu.fetchPage((linear + here) | 0);
+    if (second < 0) cpu.raise(UD, -1, 'no memory to fetch from');
+    bytes.set(cpu.memory.u8.subarray(second, second + 16 - here), here);
+    const i = decode(bytes, 0, 16, size);
+    if (typeof i !== 'object') cpu.raise(GP, 0, 'instruction longer than 15 bytes');
+    return i;
+  }
+}

@@ -1,0 +1,302 @@
+import {
+  ACTIVITY,
+  AR_DB,
+  ARITHMETIC_FLAGS,
+  CPL,
+  CR0,
+  CS,
+  EAX,
+  EFLAGS,
+  EIP,
+  ESP,
+  EVENT_INTERRUPT,
+  EVENTS,
+  FLAG_IF,
+  FLAG_KIND,
+  INTERRUPTIBILITY,
+  MODE,
+  REGISTER_FILE_WORDS,
+  SEG_ACCESS,
+  SEG_BASE,
+  SEG_LIMIT,
+  SEG_SELECTOR,
+  SS_,
+  TR,
+} from '../base/registers.ts';
+import { GP, Signal } from '../base/signal.ts';
+import { type Unvalidated } from '../base/errors.ts';
+import { Mmu, type MmuOptions } from '../mmu/mmu.ts';
+import type { PhysicalMemory } from '../mmu/physical-memory.ts';
+import type { PortSpace } from '../mmu/port-space.ts';
+import { CodeCache } from './code-cache.ts';
+import { segmentCheck } from './far/segments.ts';
+import { condition, readFlags, settleFlags } from './flags.ts';
+import type { Instruction } from './instruction.ts';
+import type { ProcessorModel } from './model.ts';
+import type { ExecutionMonitor, ProcessorEvent } from './monitor.ts';
+
+/** Where a processor gets the vector of an external interrupt from (INTA cycle). */
+export interface InterruptController {
+  /** Acknowledges the highest pending request and returns its vector. */
+  acknowledge(): number;
+}
+
+export interface CpuOptions {
+  readonly memory: PhysicalMemory;
+  readonly ports: PortSpace;
+  readonly model: ProcessorModel;
+  readonly interruptController: InterruptController;
+  readonly cache?: MmuOptions['cache'];
+  /** Fast translation contexts; 8 MiB each once used. */
+  readonly contexts?: number;
+}
+
+/** One logical processor: its registers and what instruction semantics need. How it runs stands in run.ts. */
+export class Cpu {
+  readonly S: Int32Array;
+  readonly S8: Uint8Array;
+  readonly S16: Uint16Array;
+  readonly signal = new Signal();
+  readonly memory: PhysicalMemory;
+  readonly ports: PortSpace;
+  readonly model: ProcessorModel;
+  readonly mmu: Mmu;
+  readonly code: CodeCache;
+  readonly interruptController: InterruptController;
+  monitor: ExecutionMonitor | null = null;
+  /** The event whose delivery is under way, for IDT-vectoring information and double faults. */
+  delivering: ProcessorEvent | null = null;
+  /** Level of the processor's INTR pin. */
+  interruptLine = false;
+  /** Model-specific registers by index that are not in the register file, as two halves (msr.ts). */
+  readonly msrs = new Map<number, { lo: number; hi: number }>();
+
+  /** Instructions left in the run, the present one included (handlers that repeat take theirs off). */
+  remaining = 0;
+  /** 1 while an instruction executes; a VM exit that takes its place sets it to 0: it does not count as retired. */
+  retires = 1;
+  /** Virtual time at which `remaining` would be 0. */
+  endTime = 0;
+  /** TSC = now() + tscOffset (WRMSR to IA32_TSC changes it). */
+  tscOffset = 0;
+
+  constructor(options: CpuOptions) {
+    this.S = new Int32Array(REGISTER_FILE_WORDS);
+    this.S8 = new Uint8Array(this.S.buffer);
+    this.S16 = new Uint16Array(this.S.buffer);
+    this.memory = options.memory;
+    this.ports = options.ports;
+    this.model = options.model;
+    this.interruptController = options.interruptController;
+    this.mmu = new Mmu({
+      memory: options.memory,
+      signal: this.signal,
+      registers: this.S,
+      ...(options.cache ? { cache: options.cache } : {}),
+      ...(options.contexts ? { contexts: options.contexts } : {}),
+    });
+    this.code = new CodeCache(this);
+    this.reset();
+  }
+
+  /** Registers as after power-up (SDM Vol. 3, "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT"). */
+  reset(): void {
+    const S = this.S;
+    S.fill(0);
+    S[EFLAGS] = 2;
+    S[EIP] = 0xfff0;
+    S[CR0] = 0x6000_0010;
+    for (let segment = 0; segment < 6; segment++) {
+      S[SEG_LIMIT + segment] = 0xffff;
+      S[SEG_ACCESS + segment] = 0x93;
+    }
+    S[SEG_SELECTOR + CS] = 0xf000;
+    S[SEG_BASE + CS] = 0xffff_0000;
+    S[SEG_ACCESS + CS] = 0x9b;
+    S[SEG_LIMIT + TR - 1] = 0xffff;
+    S[SEG_ACCESS + TR - 1] = 0x82;
+    S[SEG_LIMIT + TR] = 0xffff;
+    S[SEG_ACCESS + TR] = 0x8b;
+    S[65] = 0xffff; // GDTR limit
+    S[67] = 0xffff; // IDTR limit
+    S[EAX + 2] = this.model.signature;
+    S[MODE] = -1;
+    this.mmu.selectContext();
+  }
+
+  /** Virtual time: instructions retired since reset. Exact inside handlers and between runs. */
+  now(): number {
+    return this.endTime - this.remaining;
+  }
+
+  // ---- flags ----
+
+  getFlags(): number {
+    return readFlags(this.S);
+  }
+
+  /** Sets all of EFLAGS. Privilege and IOPL rules are the caller's. */
+  setFlags(value: number): void {
+    this.S[FLAG_KIND] = 0;
+    this.S[EFLAGS] = value | 2;
+    this.updateInterruptEvent();
+  }
+
+  /** Sets the six arithmetic flags to those bits of `bits`. */
+  setArithmeticFlags(bits: number): void {
+    this.S[FLAG_KIND] = 0;
+    this.S[EFLAGS] = (this.S[EFLAGS] & ~ARITHMETIC_FLAGS) | (bits & ARITHMETIC_FLAGS);
+  }
+
+  settleFlags(): number {
+    return settleFlags(this.S);
+  }
+
+  condition(cc: number): boolean {
+    return condition(this.S, cc);
+  }
+
+  // ---- interrupts ----
+
+  /** Level of the INTR pin, driven by the interrupt controller. */
+  setInterruptLine(level: boolean): void {
+    this.interruptLine = level;
+    this.updateInterruptEvent();
+  }
+
+  /** Recomputes whether the loop has to come out for an interrupt: the line is up and software lets it in (or an exit might be due). */
+  updateInterruptEvent(): void {
+    const open = (this.S[EFLAGS] & FLAG_IF) !== 0 || (this.monitor?.nonRoot ?? false);
+    if (this.interruptLine && open) this.S[EVENTS] |= EVENT_INTERRUPT;
+    else this.S[EVENTS] &= ~EVENT_INTERRUPT;
+  }
+
+  // ---- privilege, modes ----
+
+  get codeSize(): 2 | 4 {
+    return (this.S[SEG_ACCESS + CS] & AR_DB) !== 0 ? 4 : 2;
+  }
+
+  /** Which bits of ESP the stack uses. */
+  get stackMask(): number {
+    return (this.S[SEG_ACCESS + SS_] & AR_DB) !== 0 ? -1 : 0xffff;
+  }
+
+  setCpl(cpl: number): void {
+    this.S[CPL] = cpl;
+    this.mmu.selectContext();
+  }
+
+  /** To be called after the hidden part of a segment register has changed. */
+  segmentChanged(): void {
+    this.S[MODE] = -1;
+  }
+
+  /** Raises an exception: fills the signal and throws it. `because`: a short sentence for reports. */
+  raise(vector: number, errorCode = -1, because = ''): never {
+    return this.signal.raise(vector, errorCode, because);
+  }
+
+  /** Near transfer of control to `offset` in CS. */
+  jump(offset: number): void {
+    this.checkTarget(offset);
+    this.S[EIP] = offset;
+  }
+
+  /** #GP(0) unless `offset` lies within CS. */
+  checkTarget(offset: number): void {
+    if (offset >>> 0 > this.S[SEG_LIMIT + CS] >>> 0) this.raise(GP, 0, 'target lies beyond the limit of CS');
+  }
+
+  // ---- operands of a decoded instruction ----
+
+  /** Offset of the memory operand within its segment. */
+  effectiveAddress(i: Instruction): number {
+    const S = this.S;
+    const offset = (S[i.base] + (S[i.index] << i.scale) + i.displacement) | 0;
+    return i.addressSize === 2 ? offset & 0xffff : offset;
+  }
+
+  /** Linear address of the memory operand, after the segment's checks. */
+  linearAddress(i: Instruction, size: number, write: boolean): number {
+    return segmentCheck(this, i.segment, this.effectiveAddress(i), size, write);
+  }
+
+  /** Linear address of `offset` in a segment register, after limit and type checks; #GP(0) or #SS(0). */
+  segmentCheck(segment: number, offset: number, size: number, write: boolean): number {
+    return segmentCheck(this, segment, offset, size, write);
+  }
+
+  readOperand8(i: Instruction): number {
+    return i.memory ? this.mmu.read8(this.linearAddress(i, 1, false)) : this.S8[byteRegister(i.rm)];
+  }
+
+  readOperand16(i: Instruction): number {
+    return i.memory ? this.mmu.read16(this.linearAddress(i, 2, false)) : this.S16[i.rm << 1];
+  }
+
+  readOperand32(i: Instruction): number {
+    return i.memory ? this.mmu.read32(this.linearAddress(i, 4, false)) : this.S[i.rm];
+  }
+
+  writeOperand8(i: Instruction, value: number): void {
+    if (i.memory) this.mmu.write8(this.linearAddress(i, 1, true), value);
+    else this.S8[byteRegister(i.rm)] = value;
+  }
+
+  writeOperand16(i: Instruction, value: number): void {
+    if (i.memory) this.mmu.write16(this.linearAddress(i, 2, true), value);
+    else this.S16[i.rm << 1] = value;
+  }
+
+  writeOperand32(i: Instruction, value: number): void {
+    if (i.memory) this.mmu.write32(this.linearAddress(i, 4, true), value);
+    else this.S[i.rm] = value;
+  }
+
+  // ---- stack ----
+
+  /** Moves the stack pointer by `bytes`, within the width of the stack. */
+  adjustStack(bytes: number): void {
+    const S = this.S;
+    const mask = this.stackMask;
+    S[ESP] = (S[ESP] & ~mask) | ((S[ESP] + bytes) & mask);
+  }
+
+  push16(value: number): void {
+    const at = (this.S[ESP] - 2) & this.stackMask;
+    this.mmu.write16(segmentCheck(this, SS_, at, 2, true), value & 0xffff);
+    this.adjustStack(-2);
+  }
+
+  push32(value: number): void {
+    const at = (this.S[ESP] - 4) & this.stackMask;
+    this.mmu.write32(segmentCheck(this, SS_, at, 4, true), value);
+    this.adjustStack(-4);
+  }
+
+  pop16(): number {
+    const value = this.mmu.read16(segmentCheck(this, SS_, this.S[ESP] & this.stackMask, 2, false));
+    this.adjustStack(2);
+    return value;
+  }
+
+  pop32(): number {
+    const value = this.mmu.read32(segmentCheck(this, SS_, this.S[ESP] & this.stackMask, 4, false));
+    this.adjustStack(4);
+    return value;
+  }
+
+  /** True while no instruction may be started: HLT, shutdown. */
+  get idle(): boolean {
+    return this.S[ACTIVITY] !== 0;
+  }
+
+  /** Interruptibility-state bits of VMX: 1 STI, 2 MOV SS, 8 NMI. */
+  get blocking(): number {
+    return this.S[INTERRUPTIBILITY];
+  }
+}
+
+/** Index in the byte view of the register file of an 8-bit register: AL CL DL BL AH CH DH BH. */
+export const byteRegister = (register: number): number => ((register & 3) << 2) | (register >> 2);

@@ -1,0 +1,335 @@
+/** Cases of the interpreter's switch: forms with operands in the decoded record, 32-bit addresses, flat segments.
+ *
+ *  A record is a few words of C: the form's number, then the words of each operand, then what a branch needs.
+ *  Operand letters: r register, h byte register (index in the byte view), q word register (index in the word view),
+ *  i immediate, b memory at [base + disp], x memory at [base + index << scale + disp], c the CL register, o the constant 1. */
+
+import {
+  KIND_ADD,
+  KIND_LOGIC,
+  KIND_SUB,
+} from '../flags.ts';
+import { type EmitContext, R } from './context.ts';
+import { semantics } from './semantics.ts';
+
+export type Letter = 'r' | 'h' | 'q' | 'i' | 'b' | 'x' | 'c' | 'o';
+
+/** One form: which semantics, how each operand is encoded ('r4', 'b1', 'i4', …). */
+export interface HotForm {
+  readonly operation: string;
+  readonly operands: readonly string[];
+  /** The arithmetic flags it leaves are dead: nothing of them is noted. */
+  readonly quiet: boolean;
+  /** Condition code of the Jcc that is fused to it, −1 if none. */
+  readonly fused: number;
+}
+
+const WORDS: Readonly<Record<Letter, number>> = { r: 1, h: 1, q: 1, i: 1, b: 2, x: 4, c: 0, o: 0 };
+const WRITE_HALF = 1 << 20;
+
+/** Name by which the block builder finds a form. */
+export function hotName(form: HotForm): string {
+  const tail = form.fused >= 0 ? `_j${form.fused.toString(16)}` : form.quiet ? '_quiet' : '';
+  return `${form.operation}_${form.operands.join('_')}${tail}`;
+}
+
+/** Words of the record before those of a branch: the number and the operands. */
+export function operandWords(form: HotForm): number {
+  return Math.max(
+    2, // room for the record that replaces a stale one
+    form.operands.reduce((sum, o) => sum + WORDS[o[0] as Letter], 1),
+  );
+}
+
+class HotContext implements EmitContext {
+  readonly lines: string[] = [];
+  readonly operandSize = 4;
+  readonly flagsLive: boolean;
+  /** Set once the case has transferred control itself. */
+  ended = false;
+  readonly #form: HotForm;
+  readonly #at: number[] = [];
+  readonly #slots = new Map<number, string>();
+  readonly #prefix: string;
+  /** What a fused branch tests. */
+  #compared: { kind: number; a: string; b: string; r: string } | null = null;
+  #b = '0';
+  #names = 0;
+
+  constructor(form: HotForm, prefix: string) {
+    this.#form = form;
+    this.#prefix = prefix;
+    this.flagsLive = !form.quiet;
+    let at = 1;
+    for (const operand of form.operands) {
+      this.#at.push(at);
+      at += WORDS[operand[0] as Letter];
+    }
+  }
+
+  get width(): 1 | 2 | 4 {
+    return this.widthOf(0);
+  }
+
+  widthOf(k: number): 1 | 2 | 4 {
+    const operand = this.#form.operands[k];
+    return operand === undefined ? 4 : (Number(operand[1]) as 1 | 2 | 4);
+  }
+
+  #letter(k: number): Letter {
+    return (this.#form.operands[k] as string)[0] as Letter;
+  }
+
+  #word(k: number, n = 0): string {
+    return `C[p + ${(this.#at[k] as number) + n}]`;
+  }
+
+  line(code: string): void {
+    this.lines.push(code);
+  }
+
+  name(): string {
+    return `${this.#prefix}${this.#names++}`;
+  }
+
+  temp(value: string): string {
+    const name = this.name();
+    this.line(`const ${name} = ${value};`);
+    return name;
+  }
+
+  #memory(k: number): boolean {
+    return this.#letter(k) === 'b' || this.#letter(k) === 'x';
+  }
+
+  #register(k: number): string {
+    switch (this.#letter(k)) {
+      case 'r':
+        return `S[${this.#word(k)}]`;
+      case 'h':
+        return `S8[${this.#word(k)}]`;
+      case 'q':
+        return `S16[${this.#word(k)}]`;
+      case 'c':
+        return 'S8[4]';
+      default:
+        throw new Error('not a register');
+    }
+  }
+
+  address(k: number): string {
+    if (this.#letter(k) === 'b') return `(S[${this.#word(k)}] + ${this.#word(k, 1)}) | 0`;
+    return `(S[${this.#word(k)}] + (S[${this.#word(k, 1)}] << ${this.#word(k, 2)}) + ${this.#word(k, 3)}) | 0`;
+  }
+
+  read(k: number): string {
+    const letter = this.#letter(k);
+    if (letter === 'i') return this.temp(this.#word(k));
+    if (letter === 'o') return '1';
+    const value = this.#memory(k) ? this.load(this.address(k), this.widthOf(k)) : this.temp(this.#register(k));
+    if (k === 1) this.#b = value;
+    return value;
+  }
+
+  /** Loads from a linear address: one table entry, one test. */
+  load(address: string, width: number): string {
+    const a = this.temp(address);
+    const e = this.temp(`T[B + (${a} >>> 12)]`);
+    return this.temp(`${this.#usable(a, e, width)} ? ${view(width, `${a} ^ ${e}`)} : m.read${8 * width}(${a})`);
+  }
+
+  #usable(a: string, e: string, width: number): string {
+    if (width === 1) return `(${e} & 1) === 0`;
+    return `((${e} | ${a}) & ${width - 1}) === 0`;
+  }
+
+  modify(k: number): string {
+    if (!this.#memory(k)) return this.read(k);
+    const width = this.widthOf(k);
+    const a = this.temp(this.address(k));
+    const e = this.temp(`T[B + ${WRITE_HALF} + (${a} >>> 12)]`);
+    const slot = this.name();
+    const value = this.name();
+    this.line(`let ${slot} = -1, ${value} = 0;`);
+    this.line(
+      `if (${this.#usable(a, e, width)}) { ${slot} = ${index(width, `${a} ^ ${e}`)}; ${value} = ${array(width)}[${slot}]; }` +
+        ` else ${value} = m.readForWrite${8 * width}(${a});`,
+    );
+    this.#slots.set(k, `${slot} ${a}`);
+    return value;
+  }
+
+  write(k: number, value: string): void {
+    if (!this.#memory(k)) {
+      this.line(`${this.#register(k)} = ${value};`);
+      return;
+    }
+    const width = this.widthOf(k);
+    const held = this.#slots.get(k);
+    if (held === undefined) this.store(this.address(k), value, width);
+    else {
+      const [slot, a] = held.split(' ');
+      this.line(`if (${slot} >= 0) ${array(width)}[${slot}] = ${value}; else m.write${8 * width}(${a}, ${value});`);
+    }
+  }
+
+  store(address: string, value: string, width: number): void {
+    const a = this.temp(address);
+    const e = this.temp(`T[B + ${WRITE_HALF} + (${a} >>> 12)]`);
+    this.line(
+      `if (${this.#usable(a, e, width)}) ${view(width, `${a} ^ ${e}`)} = ${value}; else m.write${8 * width}(${a}, ${value});`,
+    );
+  }
+
+  lazy(kind: string | number, a: string, r: string): void {
+    if (typeof kind === 'number') this.#compared = { kind, a, b: this.#b, r };
+    if (!this.flagsLive) return;
+    const code = { 1: 0, 2: 1, 4: 2 }[this.width];
+    const whole = typeof kind === 'number' ? `${kind + code}` : `${kind} + ${code}`;
+    this.line(`S[${R.kind}] = ${whole}; S[${R.a}] = ${a}; S[${R.r}] = ${r};`);
+  }
+
+  step(kind: number, r: string): void {
+    this.#compared = { kind: -1, a: '0', b: '0', r };
+    if (!this.flagsLive) return;
+    const code = { 1: 0, 2: 1, 4: 2 }[this.width];
+    this.line(`S[${R.kind}] = (S[${R.kind}] & 255) | ${kind | (code << 8)}; S[${R.step}] = ${r};`);
+  }
+
+  /** The word behind the operands holds the condition code. */
+  condition(): string {
+    return `condition(S, C[p + ${operandWords(this.#form)}])`;
+  }
+
+  /** The builder masks the count and makes no record of this kind for 0. */
+  count(k: number): { value: string; mayBeZero: boolean } {
+    if (this.#letter(k) === 'o') return { value: '1', mayBeZero: false };
+    if (this.#letter(k) === 'i') return { value: this.temp(this.#word(k)), mayBeZero: false };
+    return { value: this.temp(`${this.#register(k)} & 31`), mayBeZero: true };
+  }
+
+  push(value: string): void {
+    const at = this.temp('(S[4] - 4) | 0');
+    this.store(at, value, 4);
+    this.line(`S[4] = ${at};`);
+  }
+
+  pop(): string {
+    const at = this.temp('S[4]');
+    const value = this.load(at, 4);
+    this.line(`S[4] = ${at} + 4;`);
+    return value;
+  }
+
+  popTo(k: number): void {
+    this.write(k, this.pop());
+  }
+
+  leave(): void {
+    const at = this.temp('S[5]');
+    const value = this.load(at, 4);
+    this.line(`S[4] = ${at} + 4; S[5] = ${value};`);
+  }
+
+  // ---- ends of blocks; words behind the operands: cost, then link of the target, then link of the next instruction ----
+
+  branch(condition: string): void {
+    const at = operandWords(this.#form) + (this.#form.operation === 'jcc' ? 1 : 0);
+    this.line(`n -= C[p + ${at}]; p = ${condition} ? C[p + ${at + 1}] : C[p + ${at + 2}];`);
+    this.#leave();
+  }
+
+  #leave(): void {
+    this.line('if (n < 0) break run; continue;');
+    this.ended = true;
+  }
+
+  /** Words: cost, link of the target, and for a call the offset of the return address from P. */
+  relative(call: boolean): void {
+    const at = operandWords(this.#form);
+    // The push may make this very record stale: what it says is read before.
+    const link = this.temp(`C[p + ${at + 1}]`);
+    const cost = this.temp(`C[p + ${at}]`);
+    if (call) this.push(`(P + C[p + ${at + 2}]) | 0`);
+    this.line(`n -= ${cost}; p = ${link};`);
+    this.#leave();
+  }
+
+  indirect(target: string, call: boolean): void {
+    const at = operandWords(this.#form);
+    const cost = this.temp(`C[p + ${at}]`);
+    if (call) this.push(`(P + C[p + ${at + 1}]) | 0`);
+    this.#goTo(target, cost);
+  }
+
+  ret(extra: string | null): void {
+    const target = this.pop();
+    if (extra !== null) this.line(`S[4] += ${extra};`);
+    this.#goTo(target, `C[p + ${operandWords(this.#form)}]`);
+  }
+
+  /** Stays in the page when the target is in it and known; else through the dispatcher. */
+  #goTo(target: string, cost: string): void {
+    this.line(`n -= ${cost};`);
+    const q = this.temp(`(${target} & -4096) === P ? E[${target} & 4095] : 0`);
+    this.line(`if (${q} !== 0 && n >= 0) { p = ${q}; continue; }`);
+    this.line(`S[${R.eip}] = ${target}; p = -1; if (n < 0) break run; continue run;`);
+    this.ended = true;
+  }
+
+  /** The condition of a fused Jcc, straight from what was compared; null if it cannot be said so. */
+  fusedCondition(cc: number): string | null {
+    const c = this.#compared;
+    if (c === null) return null;
+    const test = direct(c, cc & ~1, this.width);
+    if (test === null) return null;
+    return (cc & 1) === 0 ? test : negate(test);
+  }
+}
+
+const array = (width: number): string => (width === 4 ? 'M' : width === 2 ? 'M16' : 'M8');
+const index = (width: number, at: string): string => (width === 4 ? `(${at}) >> 2` : width === 2 ? `(${at}) >> 1` : at);
+const view = (width: number, at: string): string => `${array(width)}[${index(width, at)}]`;
+
+const OPPOSITE: Readonly<Record<string, string>> = { '===': '!==', '<': '>=', '<=': '>' };
+const negate = (test: string): string => test.replace(/ (===|<=|<) /, (_, o: string) => ` ${OPPOSITE[o]} `);
+
+/** Condition `cc` (even) as one comparison. `a` and `b` are zero-extended when they are bytes or words. */
+function direct(c: { kind: number; a: string; b: string; r: string }, cc: number, width: number): string | null {
+  const top = (v: string): string => (width === 4 ? v : `(${v} << ${32 - 8 * width})`);
+  const unsigned = (v: string): string => (width === 4 ? `(${v} >>> 0)` : v);
+  if (cc === 8) return `${top(c.r)} < 0`;
+  if (c.kind === KIND_SUB) {
+    if (cc === 2) return `${unsigned(c.a)} < ${unsigned(c.b)}`;
+    if (cc === 4) return `${c.a} === ${c.b}`;
+    if (cc === 6) return `${unsigned(c.a)} <= ${unsigned(c.b)}`;
+    if (cc === 12) return `${top(c.a)} < ${top(c.b)}`;
+    if (cc === 14) return `${top(c.a)} <= ${top(c.b)}`;
+    return null;
+  }
+  if (cc === 4) return `${top(c.r)} === 0`;
+  if (c.kind === KIND_LOGIC) {
+    if (cc === 12) return `${top(c.r)} < 0`;
+    if (cc === 14) return `${top(c.r)} <= 0`;
+  }
+  if (c.kind === KIND_ADD && cc === 2) return `${unsigned(c.r)} < ${unsigned(c.a)}`;
+  return null;
+}
+
+/** Source of one case, without `case N:`. Throws where a fused condition cannot be expressed. */
+export function hotCase(form: HotForm): string {
+  const emit = semantics[form.operation];
+  if (emit === undefined) throw new Error(`no semantics ${form.operation}`);
+  const context = new HotContext(form, 't');
+  emit(context);
+  if (form.fused >= 0) {
+    const condition = context.fusedCondition(form.fused);
+    if (condition === null) throw new Error(`${hotName(form)} cannot be fused`);
+    context.branch(condition);
+  }
+  if (!context.ended) {
+    const condition = form.operation === 'setcc' || form.operation === 'cmovcc' ? 1 : 0;
+    context.line(`p += ${operandWords(form) + condition}; continue;`);
+  }
+  return context.lines.join('\n');
+}

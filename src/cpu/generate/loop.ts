@@ -1,0 +1,123 @@
+/** The interpreter's loop around the generated cases. */
+
+import { hotForms } from './forms.ts';
+import { hotCase, hotName } from './hot.ts';
+import { FIRST_HOT } from '../records.ts';
+
+export function loopSource(): string {
+  const cases = hotForms
+    .map((form, k) => `        case ${FIRST_HOT + k}: { // ${hotName(form)}\n${indent(hotCase(form))}\n        }`)
+    .join('\n');
+  return `import type { Cpu } from './cpu.ts';
+import { carry, condition, setCarryOverflow, settleFlags } from './flags.ts';
+import { mulHighUnsigned } from './arithmetic.ts';
+import { SIGNAL_EXITED } from '../base/signal.ts';
+
+/** Runs decoded blocks until \`n\` instructions are used up, an event wants attention, or the signal was thrown.
+ *
+ *  \`n\`: instructions to run, less \`headroom\` (a block is not interrupted: it may overshoot by up to headroom).
+ *  \`single\`: mode bit for blocks of one instruction, or 0. Leaves EIP and x.remaining exact in every case.
+ *  Returns true when the signal holds an event that has to be delivered.
+ *
+ *  Locals: S S8 S16 register file and views; C record words; D place of each record: offset from P << 6 | index in its block;
+ *  T fast translation tables, B base of the context in force; M M8 M16 memory; m the slow memory path;
+ *  p the record, P the page (EIP − offset in page), E entries of that page; n budget. */
+export function interpret(x: Cpu, budget: number, headroom: number, single: number): boolean {
+  const S = x.S, S8 = x.S8, S16 = x.S16, m = x.mmu, T = m.T, M = x.memory.i32, M8 = x.memory.u8, M16 = x.memory.u16;
+  const code = x.code, C = code.words, D = code.places, tags = code.tags, entries = code.entries;
+  let n = budget, p = -1, P = 0, E = entries[0] as Int32Array, B = 0;
+  try {
+    run: for (;;) {
+      p = -1;
+      B = S[15];
+      const eip = S[9];
+      const mode = (S[21] >= 0 ? S[21] : code.mode()) | single;
+      if ((mode & 2) === 0) code.checkLimit(eip);
+      const linear = (eip + S[41]) | 0;
+      const slot = (linear >>> 12) & 255;
+      if (m.fetchGeneration !== code.generation) code.forgetFetches();
+      if (tags[slot] !== ((linear >>> 12) | (B >>> 1) | (mode << 24))) code.fetch(linear, slot, mode);
+      E = entries[slot] as Int32Array;
+      P = (eip - (linear & 4095)) | 0;
+      p = E[linear & 4095];
+      if (p === 0) {
+        p = -1;
+        p = code.build(linear, slot, mode);
+      }
+      for (;;) {
+        switch (C[p]) {
+        case 0: { // the record's bytes have changed, or never were decoded
+          S[9] = (P + (D[p] >> 6)) | 0; n -= D[p] & 63;
+          const q = code.renew(p, S[9] + S[41] | 0, slot, mode);
+          if (q > 0) { p = q; continue; }
+          p = -1; continue run;
+        }
+        case 1: { // decoded anew elsewhere
+          n -= D[p] & 63; p = C[p + 1]; continue;
+        }
+        case 2: { // link inside the page, not made yet
+          const q = code.link(p, P + S[41] | 0, slot, mode);
+          if (q > 0) { p = q; continue; }
+          S[9] = (P + C[p + 2]) | 0; p = -1; continue run;
+        }
+        case 3: { // out of the page
+          S[9] = (P + C[p + 2]) | 0; p = -1; continue run;
+        }
+        case 4: { // end of a block without a branch
+          n -= C[p + 1]; p = C[p + 2]; if (n < 0) break run; continue;
+        }
+        case 5: { // out of line
+          code.cold[C[p + 1]](x, code.instructions[C[p + 2]]); p += 3; continue;
+        }
+        case 6: { // handler: ends the block
+          const i = code.instructions[C[p + 2]];
+          S[19] = (P + (D[p] >> 6)) | 0;
+          S[9] = S[19] + i.length;
+          x.remaining = n + headroom - (D[p] & 63);
+          x.retires = 1;
+          code.handlers[C[p + 1]](x, i);
+          n = x.remaining - headroom - x.retires;
+          p = -1;
+          if ((S[16] | (S[17] & 3)) !== 0 || n < 0) break run;
+          continue run;
+        }
+        case 7: { // crosses a page: fetched and decoded at each execution
+          S[19] = (P + (D[p] >> 6)) | 0;
+          S[9] = S[19];
+          x.remaining = n + headroom - (D[p] & 63);
+          x.retires = 1;
+          code.crossing(x, S[19] + S[41] | 0, mode);
+          n = x.remaining - headroom - x.retires;
+          p = -1;
+          if ((S[16] | (S[17] & 3)) !== 0 || n < 0) break run;
+          continue run;
+        }
+${cases}
+        default:
+          throw new Error(\`no record \${C[p]} at \${p}\`);
+        }
+      }
+    }
+    if (p >= 0) S[9] = code.offsetOf(p, P);
+    x.remaining = n + headroom;
+    return false;
+  } catch (thrown) {
+    // Precise: what the block did up to here counts, the instruction that threw does not.
+    const exited = thrown === x.signal && x.signal.kind === SIGNAL_EXITED;
+    // A handler keeps its own account: finished iterations of a repeated instruction count.
+    if (p >= 0) {
+      if (C[p] !== 6 && C[p] !== 7) x.remaining = n + headroom - (D[p] & 63);
+      if (!exited) S[9] = (P + (D[p] >> 6)) | 0;
+    } else x.remaining = n + headroom;
+    if (thrown !== x.signal) throw thrown;
+    return !exited;
+  }
+}
+`;
+}
+
+const indent = (text: string): string =>
+  text
+    .split('\n')
+    .map((line) => `          ${line}`)
+    .join('\n');

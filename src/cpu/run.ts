@@ -1,0 +1,136 @@
+/** Runs a processor: from instruction boundary to instruction boundary, events in between. */
+
+import {
+  ACTIVITY,
+  CPL,
+  EFLAGS,
+  EIP,
+  EVENT_BOUNDARY,
+  EVENT_HALT,
+  EVENT_INTERRUPT,
+  EVENT_STOP,
+  EVENTS,
+  FLAG_IF,
+  INTERRUPTIBILITY,
+  SEG_BASE,
+  CS,
+} from '../base/registers.ts';
+import { Unimplemented } from '../base/errors.ts';
+import { SIGNAL_EXCEPTION } from '../base/signal.ts';
+import type { Cpu } from './cpu.ts';
+import { dispatch } from './far/events.ts';
+import { interpret } from './interpreter.generated.ts';
+import { MODE_SINGLE } from './mode.ts';
+import { BLOCK_LIMIT } from './records.ts';
+
+const HEADROOM = BLOCK_LIMIT + 1;
+/** Blocking by STI and by MOV SS: both last until the next instruction is done. */
+const SHADOW = 3;
+
+/** Why `run` came back. */
+export type RunEnd =
+  | 'budget' // the instructions are used up
+  | 'halted' // HLT, and no interrupt can be taken now
+  | 'shutdown' // triple fault
+  | 'stopped'; // EVENT_STOP was set
+
+/** Runs at most `budget` instructions (at least 1; exact). Throws `Unimplemented` with address and bytes filled in. */
+export function run(cpu: Cpu, budget: number): RunEnd {
+  cpu.endTime = cpu.now() + budget;
+  cpu.remaining = budget;
+  try {
+    return execute(cpu);
+  } catch (error) {
+    if (error instanceof Unimplemented && error.address === undefined) locate(cpu, error);
+    throw error;
+  }
+}
+
+function execute(cpu: Cpu): RunEnd {
+  const S = cpu.S;
+  while (cpu.remaining > 0) {
+    if (S[EVENTS] !== 0) {
+      const end = boundary(cpu);
+      if (end !== null) return end;
+      if (cpu.remaining <= 0) break;
+    }
+    if ((S[INTERRUPTIBILITY] & SHADOW) !== 0) inShadow(cpu);
+    else {
+      const exact = cpu.remaining <= HEADROOM;
+      const headroom = exact ? 1 : HEADROOM;
+      if (interpret(cpu, cpu.remaining - headroom, headroom, exact ? MODE_SINGLE : 0)) deliverSignal(cpu);
+    }
+  }
+  return 'budget';
+}
+
+/** One instruction under blocking by STI or MOV SS; the blocking ends with it. */
+function inShadow(cpu: Cpu): void {
+  const before = cpu.monitor?.nonRoot ?? false;
+  const rest = cpu.remaining - 1;
+  cpu.remaining = 1;
+  cpu.endTime -= rest;
+  const pending = interpret(cpu, 0, 1, MODE_SINGLE);
+  cpu.remaining += rest;
+  cpu.endTime += rest;
+  if (pending) deliverSignal(cpu);
+  // A VM exit saved the blocking, a VM entry loaded another: then it is no longer ours to end.
+  if ((cpu.monitor?.nonRoot ?? false) === before) {
+    cpu.S[INTERRUPTIBILITY] &= ~SHADOW;
+    cpu.updateInterruptEvent();
+  }
+}
+
+/** An event that an instruction met: exceptions are delivered, EPT events leave the guest. */
+function deliverSignal(cpu: Cpu): void {
+  const { signal } = cpu;
+  if (signal.kind !== SIGNAL_EXCEPTION) {
+    cpu.monitor?.eptEvent();
+    return;
+  }
+  dispatch(cpu, {
+    vector: signal.vector,
+    type: 3,
+    errorCode: signal.errorCode,
+    instructionLength: 0,
+    address: signal.linear,
+  });
+}
+
+/** What happens between two instructions (SDM Vol. 3, "Priority Among Concurrent Events"). Null: go on. */
+function boundary(cpu: Cpu): RunEnd | null {
+  const { S } = cpu;
+  if (S[EVENTS] & EVENT_STOP) {
+    S[EVENTS] &= ~EVENT_STOP;
+    return 'stopped';
+  }
+  if (S[EVENTS] & (EVENT_BOUNDARY | EVENT_INTERRUPT) && cpu.monitor?.boundary()) return null;
+  const shadow = S[INTERRUPTIBILITY] & SHADOW;
+  if (S[EVENTS] & EVENT_INTERRUPT && cpu.interruptLine && (S[EFLAGS] & FLAG_IF) !== 0 && shadow === 0) {
+    wake(cpu);
+    const vector = cpu.interruptController.acknowledge();
+    dispatch(cpu, { vector, type: 0, errorCode: -1, instructionLength: 0, address: 0 });
+    return null;
+  }
+  if (S[EVENTS] & EVENT_HALT) return S[ACTIVITY] === 2 ? 'shutdown' : 'halted';
+  return null;
+}
+
+/** Leaves the HLT state. */
+export function wake(cpu: Cpu): void {
+  cpu.S[ACTIVITY] = 0;
+  cpu.S[EVENTS] &= ~EVENT_HALT;
+}
+
+/** Fills in where an unimplemented instruction stands. */
+function locate(cpu: Cpu, error: Unimplemented): void {
+  const { S, mmu, memory } = cpu;
+  error.address = (S[EIP] + S[SEG_BASE + CS]) >>> 0;
+  const bytes: number[] = [];
+  for (let k = 0; k < 15; k++) {
+    const at = mmu.physicalOf((error.address + k) | 0, S[CPL] === 3 ? 'user' : 'supervisor');
+    if (typeof at !== 'number') break;
+    bytes.push(memory.u8[at] as number);
+  }
+  error.bytes = bytes;
+}
