@@ -4,7 +4,7 @@ import { ZERO } from '../base/registers.ts';
 import type { Instruction } from './instruction.ts';
 import type { Row } from './rows.ts';
 
-const row = (semantics: string): Row => ({
+const row = (semantics: Row['semantics']): Row => ({
   map: 1,
   opcode: 0,
   extension: -1,
@@ -27,9 +27,9 @@ const row = (semantics: string): Row => ({
 });
 
 /** An instruction of more than 15 bytes: raises #GP(0) when it is executed. */
-export function undefinedInstruction(semantics: 'tooLong'): Instruction {
+export function undefinedInstruction(): Instruction {
   return {
-    row: row(semantics),
+    row: row('undefined'),
     length: 15,
     operandSize: 4,
     addressSize: 4,

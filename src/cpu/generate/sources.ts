@@ -1,6 +1,6 @@
 /** Puts the generated files together: interpreter.generated.ts (the loop) and cold.generated.ts (out-of-line forms). */
 
-import { allRows } from '../opcodes/index.ts';
+import { rows as allRows } from '../opcodes/index.ts';
 import { coldFunction } from './cold.ts';
 import { hotForms } from './forms.ts';
 import { hotCase, hotName, operandWords } from './hot.ts';
