@@ -1,0 +1,151 @@
+/** What becomes of an event: VM exit, delivery, double fault, shutdown (SDM Vol. 3, "Interrupt 8—Double Fault Exception (#DF)";
+ *  "Exit Behavior of VMX Non-Root Operation" for the order in which the execution monitor is asked). */
+
+import {
+  ACTIVITY,
+  CR0,
+  CR0_PE,
+  CR2,
+  EIP,
+  EVENT_HALT,
+  EVENTS,
+  INTERRUPTIBILITY,
+  START_EIP,
+} from '../../base/registers.ts';
+import { DE, DF, GP, NP, PF, SIGNAL_EXCEPTION, SIGNAL_EXITED, type Signal, SS, TS } from '../../base/signal.ts';
+import type { Cpu } from '../cpu.ts';
+import type { Instruction } from '../instruction.ts';
+import type { ProcessorEvent } from '../monitor.ts';
+import { deliver, HARDWARE_EXCEPTION, NMI_EVENT } from './deliver.ts';
+
+const BLOCKING_BY_NMI = 8;
+const ACTIVITY_SHUTDOWN = 2;
+
+/** Classes of the double-fault table. */
+const BENIGN = 0;
+const CONTRIBUTORY = 1;
+const PAGE_FAULT = 2;
+const DOUBLE_FAULT = 3;
+
+function classOf(event: ProcessorEvent): number {
+  if (event.type !== HARDWARE_EXCEPTION) return BENIGN;
+  switch (event.vector) {
+    case DE:
+    case TS:
+    case NP:
+    case SS:
+    case GP:
+      return CONTRIBUTORY;
+    case PF:
+      return PAGE_FAULT;
+    case DF:
+      return DOUBLE_FAULT;
+    default:
+      return BENIGN;
+  }
+}
+
+/** Whether two events, the second met while the first was delivered, make something worse than the second. */
+function escalates(first: number, second: number): boolean {
+  if (second === BENIGN) return false;
+  return first === CONTRIBUTORY ? second === CONTRIBUTORY : first === PAGE_FAULT || first === DOUBLE_FAULT;
+}
+
+/** The exception that the signal describes, as an event. Real-address mode knows no error codes. */
+export function exceptionEvent(cpu: Cpu, signal: Signal): ProcessorEvent {
+  return {
+    vector: signal.vector,
+    type: HARDWARE_EXCEPTION,
+    errorCode: cpu.S[CR0] & CR0_PE ? signal.errorCode : -1,
+    instructionLength: 0,
+    address: signal.vector === PF ? signal.linear : 0,
+  };
+}
+
+/** Brings `event` to its end: exit, handler, or shutdown. S[EIP] names the instruction that it belongs to (types 4 to 6: the one
+ *  that asks for it, so that exits and nested faults find it there). `injected`: by VM entry, hence not subject to an exit itself
+ *  and without effect on CR2. True if the event itself, and no other, was delivered. */
+export function dispatch(cpu: Cpu, event: ProcessorEvent, injected = false): boolean {
+  try {
+    return resolve(cpu, event, injected);
+  } finally {
+    cpu.delivering = null;
+  }
+}
+
+function resolve(cpu: Cpu, event: ProcessorEvent, injected: boolean): boolean {
+  if (!injected && exits(cpu, event)) return false;
+  if (!injected) noteAddress(cpu, event);
+  let current = event;
+  for (;;) {
+    if (attempt(cpu, current, injected && current === event)) return current === event;
+    if (cpu.signal.kind !== SIGNAL_EXCEPTION) return false; // an exit took place
+    // An exception while `current` was delivered: first of all it may leave by itself, with `current` as the vectored event.
+    const next = exceptionEvent(cpu, cpu.signal);
+    if (exits(cpu, next)) return false;
+    noteAddress(cpu, next);
+    if (!escalates(classOf(current), classOf(next))) {
+      current = next;
+      continue;
+    }
+    cpu.delivering = null;
+    if (classOf(current) === DOUBLE_FAULT) {
+      shutDown(cpu);
+      return false;
+    }
+    current = {
+      vector: DF,
+      type: HARDWARE_EXCEPTION,
+      errorCode: cpu.S[CR0] & CR0_PE ? 0 : -1,
+      instructionLength: 0,
+      address: 0,
+    };
+    if (exits(cpu, current)) return false;
+  }
+}
+
+/** Asks the execution monitor, with the event that is under way still in `delivering`. */
+function exits(cpu: Cpu, event: ProcessorEvent): boolean {
+  return cpu.monitor?.nonRoot === true && cpu.monitor.interceptEvent(event);
+}
+
+/** A page fault that is not intercepted leaves its address in CR2, even if it becomes a double fault. */
+function noteAddress(cpu: Cpu, event: ProcessorEvent): void {
+  if (event.type === HARDWARE_EXCEPTION && event.vector === PF) cpu.S[CR2] = event.address;
+}
+
+/** One delivery. False: the signal says what prevented it, an exit included. */
+function attempt(cpu: Cpu, event: ProcessorEvent, injected: boolean): boolean {
+  const S = cpu.S;
+  cpu.delivering = event;
+  if (S[ACTIVITY] !== 0) {
+    S[ACTIVITY] = 0;
+    S[EVENTS] &= ~EVENT_HALT;
+  }
+  if (event.type === NMI_EVENT) S[INTERRUPTIBILITY] |= BLOCKING_BY_NMI;
+  try {
+    if (deliver(cpu, event, injected)) return true;
+    cpu.signal.kind = SIGNAL_EXITED;
+  } catch (thrown) {
+    if (thrown !== cpu.signal) throw thrown;
+    if (cpu.signal.kind !== SIGNAL_EXCEPTION && cpu.signal.kind !== SIGNAL_EXITED) {
+      cpu.monitor?.eptEvent();
+      cpu.signal.kind = SIGNAL_EXITED;
+    }
+  }
+  return false;
+}
+
+/** A fault while a double fault is delivered. */
+function shutDown(cpu: Cpu): void {
+  if (cpu.monitor?.nonRoot && cpu.monitor.interceptTripleFault()) return;
+  cpu.S[ACTIVITY] = ACTIVITY_SHUTDOWN;
+  cpu.S[EVENTS] |= EVENT_HALT;
+}
+
+/** INT n, INT3, INTO and INT1: an event at the instruction itself. One that ends elsewhere does not count as executed. */
+export function softwareEvent(cpu: Cpu, i: Instruction, vector: number, type: ProcessorEvent['type']): void {
+  cpu.S[EIP] = cpu.S[START_EIP];
+  const event = { vector, type, errorCode: -1, instructionLength: i.length, address: 0 };
+  if (!dispatch(cpu, event)) cpu.remaining++;
+}
