@@ -1,0 +1,57 @@
+/** INS, OUTS: string elements from and to the port in DX. */
+import { CPL, ECX, EDI, EDX, ES, ESI, SEG_BASE } from '../../base/registers.ts';
+import type { Cpu } from '../cpu.ts';
+import type { Instruction } from '../instruction.ts';
+import { checkIoPermission } from '../system/io.ts';
+import {
+  advance,
+  backwards,
+  destinationAddress,
+  elementSize,
+  index,
+  iterate,
+  load,
+  sourceAddress,
+  sourceSegment,
+  store,
+} from './addressing.ts';
+
+/** INS — Input from Port to String. */
+export function ins(cpu: Cpu, i: Instruction): void {
+  if (admitted(cpu, i, true)) iterate(cpu, i, inputElement);
+}
+
+/** The port is read only when nothing can fault any more: reading may have an effect. */
+function inputElement(cpu: Cpu, i: Instruction): boolean {
+  const size = elementSize(i);
+  const linear = destinationAddress(cpu, i, size, true);
+  cpu.mmu.probeWrite(linear, size, cpu.S[CPL] === 3);
+  store(cpu, linear, size, cpu.ports.read(cpu.S16[EDX << 1], size));
+  advance(cpu, i, EDI, backwards(cpu) ? -size : size);
+  return true;
+}
+
+/** OUTS — Output String to Port. */
+export function outs(cpu: Cpu, i: Instruction): void {
+  if (admitted(cpu, i, false)) iterate(cpu, i, outputElement);
+}
+
+function outputElement(cpu: Cpu, i: Instruction): boolean {
+  const size = elementSize(i);
+  const value = load(cpu, sourceAddress(cpu, i, size), size);
+  advance(cpu, i, ESI, backwards(cpu) ? -size : size);
+  cpu.ports.write(cpu.S16[EDX << 1], value >>> 0, size);
+  return true;
+}
+
+/** Permission to use the port, then the VM exit, then everything else. Without an iteration to do neither is asked. */
+function admitted(cpu: Cpu, i: Instruction, input: boolean): boolean {
+  if (i.rep !== 0 && index(cpu, i, ECX) === 0) return true;
+  const size = elementSize(i);
+  const port = cpu.S16[EDX << 1];
+  checkIoPermission(cpu, port, size);
+  if (!cpu.monitor?.nonRoot) return true;
+  const segment = input ? ES : sourceSegment(i);
+  const linear = (cpu.S[SEG_BASE + segment] + index(cpu, i, input ? EDI : ESI)) | 0;
+  return !cpu.monitor.interceptIo(i, port, size, input, true, linear);
+}

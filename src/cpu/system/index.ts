@@ -1,0 +1,32 @@
+/** System instructions (SDM Vol. 1, "System Instructions"), by the names that opcode rows use. */
+import type { Cpu } from '../cpu.ts';
+import type { Handler } from '../rows.ts';
+import { clts, lmsw, movFromCr, movToCr, smsw } from './control-registers.ts';
+import { cli, popf, pushf, sti } from './flags.ts';
+import { cpuid, rdmsr, rdtsc, wrmsr } from './identification.ts';
+import { in_, out } from './io.ts';
+import { hlt, invalidateCaches, invlpg, pause, vmx } from './processor.ts';
+
+export const systemHandlers: Readonly<Record<string, Handler<Cpu>>> = {
+  hlt,
+  cli,
+  sti,
+  pushf,
+  popf,
+  cpuid,
+  rdtsc,
+  rdmsr,
+  wrmsr,
+  movFromCr,
+  movToCr,
+  clts,
+  lmsw,
+  smsw,
+  invlpg,
+  invd: invalidateCaches,
+  wbinvd: invalidateCaches,
+  in: in_,
+  out,
+  pause,
+  vmx,
+};
