@@ -24,6 +24,8 @@ export class VirtualClock implements Clock {
   #source: () => number;
   #entries: Entry[] = [];
   #order = 0;
+  /** Told of every new alarm, so that a run under way can end in time. */
+  onAlarmSet: ((at: number) => void) | null = null;
 
   constructor(source: () => number) {
     this.#source = source;
@@ -38,6 +40,7 @@ export class VirtualClock implements Clock {
     const place = this.#entries.findIndex((e) => e.at > at);
     if (place < 0) this.#entries.push(entry);
     else this.#entries.splice(place, 0, entry);
+    this.onAlarmSet?.(at);
     return entry;
   }
 

@@ -63,4 +63,3 @@ export function countDown(x: Cpu, i: Instruction, condition: boolean): boolean {
   else x.S16[ECX << 1] = next;
   return taken;
 }
-

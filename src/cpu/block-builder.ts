@@ -1,14 +1,14 @@
 /** Turns bytes into records: decodes from an offset of a page to the end of the block. */
 
+import { ARITHMETIC_FLAGS } from '../base/registers.ts';
 import type { CodeCache, CodePage } from './code-cache.ts';
 import type { Cpu } from './cpu.ts';
 import { decode } from './decode.ts';
-import { undefinedInstruction } from './undefined.ts';
 import type { Instruction } from './instruction.ts';
 import { MODE_CODE32, MODE_FLAT, MODE_SINGLE } from './mode.ts';
 import { countIsPlain, type HotPlan, hotPlan, writeOperands } from './plan.ts';
 import { BLOCK_LIMIT, COLD, CROSSING, END, HANDLER, LINK, OUTSIDE } from './records.ts';
-import { ARITHMETIC_FLAGS } from '../base/registers.ts';
+import { tooLongInstruction } from './too-long.ts';
 
 const JCC = 'jcc';
 
@@ -48,7 +48,7 @@ export class BlockBuilder {
     for (let offset = start; list.length < limit && offset < 4096; ) {
       const decoded = decode(cpu.memory.u8, base + offset, base + 4096, size);
       if (decoded === 'truncated') break;
-      const i = decoded === 'tooLong' ? undefinedInstruction('tooLong') : decoded;
+      const i = decoded === 'tooLong' ? tooLongInstruction() : decoded;
       const plan = flat && countIsPlain(i) ? hotPlan(i) : null;
       list.push({ i, offset, plan, quiet: false });
       offset += i.length;
@@ -65,7 +65,10 @@ export class BlockBuilder {
       const { row } = entry.i;
       const written = row.flagsWritten & ARITHMETIC_FLAGS;
       entry.quiet = written !== 0 && (live & written) === 0;
-      const certain = row.semantics === 'shl' || row.semantics === 'shr' || row.semantics === 'sar' ? entry.i.row.operands[1] !== 'CL' : true;
+      const certain =
+        row.semantics === 'shl' || row.semantics === 'shr' || row.semantics === 'sar'
+          ? entry.i.row.operands[1] !== 'CL'
+          : true;
       if (certain && !row.semantics.startsWith('r')) live &= ~written;
       live |= row.flagsRead & ARITHMETIC_FLAGS;
       if (row.mayFault || entry.plan === null) live = ARITHMETIC_FLAGS;

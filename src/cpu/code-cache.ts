@@ -10,12 +10,13 @@ import { BlockBuilder } from './block-builder.ts';
 import { COLD_FORMS } from './cold.generated.ts';
 import type { Cpu } from './cpu.ts';
 import { decode } from './decode.ts';
+import { coldName } from './generate/operands.ts';
 import { handlers } from './handlers.ts';
 import type { Instruction } from './instruction.ts';
-import { coldName } from './generate/operands.ts';
 import { currentMode, MODE_CODE32, MODES } from './mode.ts';
 import { LINK, MOVED, STALE } from './records.ts';
 import type { Handler, Row } from './rows.ts';
+import { checkPrivilege } from './system/privilege.ts';
 
 const FETCH_SLOTS = 256;
 /** Words of the arena. A record takes three or four. */
@@ -41,6 +42,17 @@ export interface CodePage {
 }
 
 const NO_ENTRIES = new Int32Array(4096);
+
+/** The handler of a row, behind the privilege check that the row demands. */
+function handlerOf(row: Row): Handler<Cpu> {
+  const handler = handlers[row.semantics];
+  if (handler === undefined) throw new Error(`no handler ${row.semantics}`);
+  if (row.privilege === null) return handler;
+  return (cpu, i) => {
+    checkPrivilege(cpu, row);
+    handler(cpu, i);
+  };
+}
 
 export class CodeCache {
   readonly words = new Int32Array(ARENA_WORDS);
@@ -217,14 +229,14 @@ export class CodeCache {
 
   /** Number of an out-of-line form or handler for a row; adds it at first use. */
   numberOf(row: Row, i: Instruction): { cold: boolean; number: number } {
-    const name = coldName(row.semantics, row.operands, i.operandSize, i.memory);
+    const memory = i.memory && row.operands.some((o) => o.startsWith('E') || o.startsWith('M'));
+    const name = coldName(row.semantics, row.operands, i.operandSize, memory);
     const form = COLD_FORMS[name];
-    const key = form !== undefined ? name : row.semantics;
+    const key = form !== undefined ? name : `${row.semantics} ${row.privilege}`;
     const list = form !== undefined && !row.endsBlock ? this.cold : this.handlers;
     let number = this.#numbers.get(key);
     if (number === undefined) {
-      const run = form ?? handlers[row.semantics];
-      if (run === undefined) throw new Error(`no handler ${row.semantics}`);
+      const run = form ?? handlerOf(row);
       number = list.length;
       list.push(run);
       this.#numbers.set(key, number);

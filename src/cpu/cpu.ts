@@ -24,7 +24,6 @@ import {
   TR,
 } from '../base/registers.ts';
 import { GP, Signal } from '../base/signal.ts';
-import { type Unvalidated } from '../base/errors.ts';
 import { Mmu, type MmuOptions } from '../mmu/mmu.ts';
 import type { PhysicalMemory } from '../mmu/physical-memory.ts';
 import type { PortSpace } from '../mmu/port-space.ts';
@@ -77,6 +76,8 @@ export class Cpu {
   retires = 1;
   /** Virtual time at which `remaining` would be 0. */
   endTime = 0;
+  /** Earliest end that somebody asked the run under way for. */
+  cut = Number.POSITIVE_INFINITY;
   /** TSC = now() + tscOffset (WRMSR to IA32_TSC changes it). */
   tscOffset = 0;
 
@@ -127,6 +128,15 @@ export class Cpu {
   /** Virtual time: instructions retired since reset. Exact inside handlers and between runs. */
   now(): number {
     return this.endTime - this.remaining;
+  }
+
+  /** Makes the run under way end at virtual time `at`, but not before the present instruction is done. */
+  shorten(at: number): void {
+    if (at < this.cut) this.cut = at;
+    const less = Math.min(this.endTime - this.cut, this.remaining - 1);
+    if (less <= 0) return;
+    this.remaining -= less;
+    this.endTime -= less;
   }
 
   // ---- flags ----

@@ -1,17 +1,6 @@
 /** Block flavours: what the decoded form of a page depends on besides its bytes. */
 
-import {
-  AR_DB,
-  AR_UNUSABLE,
-  CS,
-  DS,
-  ES,
-  MODE,
-  SEG_ACCESS,
-  SEG_BASE,
-  SEG_LIMIT,
-  SS_,
-} from '../base/registers.ts';
+import { AR_DB, AR_UNUSABLE, CS, DS, ES, MODE, SEG_ACCESS, SEG_BASE, SEG_LIMIT, SS_ } from '../base/registers.ts';
 
 /** CS.D: default operand and address size 32 bits. */
 export const MODE_CODE32 = 1;
@@ -26,7 +15,9 @@ const FLAT_DATA_MASK = AR_UNUSABLE | 0x9e;
 const FLAT_DATA = 0x92;
 
 const flatData = (S: Int32Array, segment: number): boolean =>
-  S[SEG_BASE + segment] === 0 && S[SEG_LIMIT + segment] === -1 && (S[SEG_ACCESS + segment] & FLAT_DATA_MASK) === FLAT_DATA;
+  S[SEG_BASE + segment] === 0 &&
+  S[SEG_LIMIT + segment] === -1 &&
+  (S[SEG_ACCESS + segment] & FLAT_DATA_MASK) === FLAT_DATA;
 
 /** The flavour that the segment registers ask for; remembered in MODE until a segment register changes. */
 export function currentMode(S: Int32Array): number {

@@ -3,10 +3,13 @@
 import { ZERO } from '../base/registers.ts';
 import { byteRegister } from './cpu.ts';
 import { HOT_FORMS } from './forms.generated.ts';
-import { operandShape, type OperandShape } from './generate/operands.ts';
+import { type OperandShape, operandShape } from './generate/operands.ts';
 import type { Instruction } from './instruction.ts';
 import { FIRST_HOT } from './records.ts';
 import type { Row } from './rows.ts';
+
+/** Semantics that have a form in the loop at all. */
+const inLoop = new Set(HOT_FORMS.map(([name]) => name.split('_')[0]));
 
 const numbers = new Map(HOT_FORMS.map(([name], k) => [name, FIRST_HOT + k]));
 
@@ -51,7 +54,10 @@ function nameOf(i: Instruction, operands: readonly OperandShape[]): string {
   const { semantics } = i.row;
   const parts = operands
     .filter((o) => o.place !== 'J')
-    .map((o, k) => `${letterOf(o, i)}${COUNTED.has(semantics) && k === 1 ? (o.place === 'CL' ? 1 : operands[0]?.width) : o.width}`);
+    .map(
+      (o, k) =>
+        `${letterOf(o, i)}${COUNTED.has(semantics) && k === 1 ? (o.place === 'CL' ? 1 : operands[0]?.width) : o.width}`,
+    );
   // Immediates of byte operations are written i1; a sign-extended byte that widens is i4 already.
   return [semantics, ...parts].join('_');
 }
@@ -64,7 +70,11 @@ const plans = new Map<Row, (HotPlan | null)[]>();
 export function hotPlan(i: Instruction): HotPlan | null {
   // Other address sizes and segments that may not be flat are the checked forms' matter.
   if (i.memory && (i.addressSize !== 4 || i.segment > 3 || i.segment === 1)) return null;
-  if (i.lock || (i.row.operands.some((o) => o.startsWith('O')) && (i.addressSize !== 4 || i.segment > 3 || i.segment === 1))) return null;
+  if (
+    i.lock ||
+    (i.row.operands.some((o) => o.startsWith('O')) && (i.addressSize !== 4 || i.segment > 3 || i.segment === 1))
+  )
+    return null;
   // A place beside a record holds 26 bits of offset (code-cache.ts): longer branches go out of line.
   if (i.row.operands[0]?.[0] === 'J' && Math.abs(i.immediate) >= FAR_BRANCH) return null;
   const key = (i.operandSize === 4 ? 1 : 0) | (i.memory ? 2 : 0) | (i.index === ZERO ? 4 : 0);
@@ -99,9 +109,12 @@ const BY_OPERAND_SIZE = new Set([
 
 function findPlan(i: Instruction): HotPlan | null {
   const { row } = i;
+  if (!inLoop.has(row.semantics)) return null;
   if (BY_OPERAND_SIZE.has(row.semantics) && i.operandSize !== 4) return null;
   // RET n releases 16 bits' worth; the count is an immediate like any other.
-  const operands = row.operands.map((o) => operandShape(o === 'Iw' && row.semantics === 'retNearImmediate' ? 'Id' : o, i.operandSize));
+  const operands = row.operands.map((o) =>
+    operandShape(o === 'Iw' && row.semantics === 'retNearImmediate' ? 'Id' : o, i.operandSize),
+  );
   const name = nameOf(i, operands);
   const number = numbers.get(name);
   if (number === undefined) return null;

@@ -1,8 +1,9 @@
 /** Runs a processor: from instruction boundary to instruction boundary, events in between. */
 
+import { Unimplemented } from '../base/errors.ts';
 import {
   ACTIVITY,
-  CPL,
+  CS,
   EFLAGS,
   EIP,
   EVENT_BOUNDARY,
@@ -13,9 +14,7 @@ import {
   FLAG_IF,
   INTERRUPTIBILITY,
   SEG_BASE,
-  CS,
 } from '../base/registers.ts';
-import { Unimplemented } from '../base/errors.ts';
 import { SIGNAL_EXCEPTION } from '../base/signal.ts';
 import type { Cpu } from './cpu.ts';
 import { dispatch } from './far/events.ts';
@@ -38,6 +37,7 @@ export type RunEnd =
 export function run(cpu: Cpu, budget: number): RunEnd {
   cpu.endTime = cpu.now() + budget;
   cpu.remaining = budget;
+  cpu.cut = Number.POSITIVE_INFINITY;
   try {
     return execute(cpu);
   } catch (error) {
@@ -73,6 +73,7 @@ function inShadow(cpu: Cpu): void {
   const pending = interpret(cpu, 0, 1, MODE_SINGLE);
   cpu.remaining += rest;
   cpu.endTime += rest;
+  if (cpu.cut < cpu.endTime) cpu.shorten(cpu.cut);
   if (pending) deliverSignal(cpu);
   // A VM exit saved the blocking, a VM entry loaded another: then it is no longer ours to end.
   if ((cpu.monitor?.nonRoot ?? false) === before) {
@@ -128,9 +129,9 @@ function locate(cpu: Cpu, error: Unimplemented): void {
   error.address = (S[EIP] + S[SEG_BASE + CS]) >>> 0;
   const bytes: number[] = [];
   for (let k = 0; k < 15; k++) {
-    const at = mmu.physicalOf((error.address + k) | 0, S[CPL] === 3 ? 'user' : 'supervisor');
-    if (typeof at !== 'number') break;
-    bytes.push(memory.u8[at] as number);
+    const at = mmu.physicalOf((error.address + k) | 0, 'fetch');
+    if (!at.ok) break;
+    bytes.push(memory.read8(at.hostPhysical));
   }
   error.bytes = bytes;
 }

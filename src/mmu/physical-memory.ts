@@ -26,8 +26,8 @@ export class PhysicalMemory {
   readonly i32: Int32Array;
   /** One byte a frame, PAGE_*. Change it by setPageFlag and clearPageFlag only. */
   readonly pageFlags: Uint8Array;
-  /** Called before a write lands in a frame with PAGE_CODE. Whoever listens clears the flag when it has dropped what it decoded. */
-  onCodeWrite: ((frame: number) => void) | null = null;
+  /** Called before `length` bytes are written from `at` on, for each frame with PAGE_CODE among them. Whoever listens clears the flag when it has dropped what it decoded. */
+  onCodeWrite: ((at: number, length: number) => void) | null = null;
   /** The same for the other flags; `flags` are those of the frame. */
   onFlaggedWrite: ((frame: number, flags: number) => void) | null = null;
   readonly #bus = new Bus();
@@ -67,7 +67,7 @@ export class PhysicalMemory {
 
   write8(at: number, v: number): void {
     if (at >= 0 && at < this.bytes) {
-      if (this.pageFlags[at >>> 12] !== 0) this.#beforeWrite(at >>> 12);
+      if (this.pageFlags[at >>> 12] !== 0) this.#beforeWrite(at >>> 12, at, 1);
       this.u8[at] = v;
     } else this.#bus.write(at, 1, v & 0xff);
   }
@@ -110,7 +110,7 @@ export class PhysicalMemory {
     if (bytes.length === 0) return;
     if (at >= 0 && at + bytes.length <= this.bytes) {
       for (let frame = at >>> 12; frame <= (at + bytes.length - 1) >>> 12; frame++)
-        if (this.pageFlags[frame] !== 0) this.#beforeWrite(frame);
+        if (this.pageFlags[frame] !== 0) this.#beforeWrite(frame, at, bytes.length);
       this.u8.set(bytes, at);
     } else for (let k = 0; k < bytes.length; k++) this.write8(at + k, bytes[k]);
   }
@@ -181,7 +181,7 @@ export class PhysicalMemory {
       contents.set(frame, bytes);
     }
     for (let frame = 0; frame < this.bytes >>> 12; frame++) {
-      if (this.pageFlags[frame] !== 0) this.#beforeWrite(frame);
+      if (this.pageFlags[frame] !== 0) this.#beforeWrite(frame, frame << 12, 4096);
       this.pageFlags[frame] = 0;
     }
     this.u8.fill(0);
@@ -190,14 +190,18 @@ export class PhysicalMemory {
 
   #check(at: number, size: number): void {
     const frame = at >>> 12;
-    if (this.pageFlags[frame] !== 0) this.#beforeWrite(frame);
+    if (this.pageFlags[frame] !== 0) this.#beforeWrite(frame, at, size);
     const last = (at + size - 1) >>> 12;
-    if (last !== frame && this.pageFlags[last] !== 0) this.#beforeWrite(last);
+    if (last !== frame && this.pageFlags[last] !== 0) this.#beforeWrite(last, at, size);
   }
 
-  #beforeWrite(frame: number): void {
+  /** A write of [at, at + length) touches the flagged `frame`. */
+  #beforeWrite(frame: number, at: number, length: number): void {
     const flags = this.pageFlags[frame];
-    if ((flags & PAGE_CODE) !== 0) this.onCodeWrite?.(frame);
+    if ((flags & PAGE_CODE) !== 0) {
+      const start = Math.max(at, frame * 4096);
+      this.onCodeWrite?.(start, Math.min(at + length, (frame + 1) * 4096) - start);
+    }
     if ((flags & ~PAGE_CODE) !== 0) this.onFlaggedWrite?.(frame, flags);
   }
 }

@@ -53,4 +53,15 @@ export interface EmitContext {
 }
 
 /** Register-file indices as the generated text has them (base/registers.ts). */
-export const R = { eip: 9, kind: 10, a: 11, r: 12, eflags: 13, context: 15, events: 16, blocking: 17, start: 19, step: 20 } as const;
+export const R = {
+  eip: 9,
+  kind: 10,
+  a: 11,
+  r: 12,
+  eflags: 13,
+  context: 15,
+  events: 16,
+  blocking: 17,
+  start: 19,
+  step: 20,
+} as const;

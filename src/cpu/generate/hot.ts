@@ -4,11 +4,7 @@
  *  Operand letters: r register, h byte register (index in the byte view), q word register (index in the word view),
  *  i immediate, b memory at [base + disp], x memory at [base + index << scale + disp], c the CL register, o the constant 1. */
 
-import {
-  KIND_ADD,
-  KIND_LOGIC,
-  KIND_SUB,
-} from '../flags.ts';
+import { KIND_ADD, KIND_LOGIC, KIND_SUB } from '../flags.ts';
 import { type EmitContext, R } from './context.ts';
 import { semantics } from './semantics.ts';
 

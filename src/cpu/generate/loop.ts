@@ -1,8 +1,8 @@
 /** The interpreter's loop around the generated cases. */
 
+import { FIRST_HOT } from '../records.ts';
 import { hotForms } from './forms.ts';
 import { hotCase, hotName } from './hot.ts';
-import { FIRST_HOT } from '../records.ts';
 
 export function loopSource(): string {
   const cases = hotForms

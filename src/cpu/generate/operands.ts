@@ -23,7 +23,15 @@ export function operandShape(code: string, size: 2 | 4): OperandShape {
   if (named !== undefined) return named(size);
   const place = code[0];
   const width = code[1] === 'b' ? 1 : code[1] === 'w' ? 2 : code[1] === 'd' ? 4 : size;
-  if (place === 'E' || place === 'G' || place === 'Z' || place === 'I' || place === 'J' || place === 'O' || place === 'M') {
+  if (
+    place === 'E' ||
+    place === 'G' ||
+    place === 'Z' ||
+    place === 'I' ||
+    place === 'J' ||
+    place === 'O' ||
+    place === 'M'
+  ) {
     return { place, width };
   }
   throw new Error(`no emitter knows operand code ${code}`);

@@ -246,4 +246,3 @@ export const semantics: Readonly<Record<string, Emit>> = {
   sahf: (x) => x.line(`S[${R.eflags}] = (settleFlags(S) & ~0xd5) | (S8[1] & 0xd5);`),
   nop: () => {},
 };
-

@@ -3,7 +3,7 @@
 import { rows as allRows } from '../opcodes/index.ts';
 import { coldFunction } from './cold.ts';
 import { hotForms } from './forms.ts';
-import { hotCase, hotName, operandWords } from './hot.ts';
+import { hotName, operandWords } from './hot.ts';
 import { loopSource } from './loop.ts';
 import { coldName } from './operands.ts';
 import { semantics } from './semantics.ts';

@@ -1,6 +1,7 @@
 /** BT, BTS, BTR, BTC, BSF, BSR, and two small ones that read a table or a flag: XLAT, SALC. */
-import { EAX, EBX, FLAG_CF, FLAG_ZF } from '../../base/registers.ts';
+
 import { s16 } from '../../base/int.ts';
+import { EAX, EBX, FLAG_CF, FLAG_ZF } from '../../base/registers.ts';
 import type { Cpu } from '../cpu.ts';
 import type { Instruction } from '../instruction.ts';
 

@@ -1,7 +1,8 @@
 /** DIV, IDIV. A quotient that does not fit, and a divisor of 0, raise #DE; all flags stay as they are (the manual leaves them
  *  undefined). */
+
+import { s8, s16, u32 } from '../../base/int.ts';
 import { EAX, EDX } from '../../base/registers.ts';
-import { s16, s8, u32 } from '../../base/int.ts';
 import { DE } from '../../base/signal.ts';
 import type { Cpu } from '../cpu.ts';
 import type { Instruction } from '../instruction.ts';
@@ -36,7 +37,7 @@ export function div(cpu: Cpu, i: Instruction): void {
 
 /** IDIV — Signed Divide: rounds towards zero, the remainder has the dividend's sign. */
 export function idiv(cpu: Cpu, i: Instruction): void {
-  const { S, S8, S16 } = cpu;
+  const { S8, S16 } = cpu;
   if ((i.opcode & 1) === 0) {
     const divisor = s8(cpu.readOperand8(i));
     const dividend = s16(S16[EAX << 1]);

@@ -79,7 +79,8 @@ export function elementsInPage(
   if (expandDown || inPage + size > 0x1000) return 0;
   const offset = index(cpu, i, register);
   if (backwards(cpu)) return Math.min(most, Math.floor(inPage / size) + 1, Math.floor(offset / size) + 1);
-  const top = i.addressSize === 2 ? Math.min(0xffff, cpu.S[SEG_LIMIT + segment] >>> 0) : cpu.S[SEG_LIMIT + segment] >>> 0;
+  const top =
+    i.addressSize === 2 ? Math.min(0xffff, cpu.S[SEG_LIMIT + segment] >>> 0) : cpu.S[SEG_LIMIT + segment] >>> 0;
   return Math.min(most, Math.floor((0x1000 - inPage) / size), Math.floor((top + 1 - offset) / size));
 }
 

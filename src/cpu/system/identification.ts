@@ -1,6 +1,7 @@
 /** CPUID, RDTSC, RDMSR, WRMSR: what the processor tells about itself, and its model-specific registers. */
-import { CPL, CR4, CR4_TSD, EAX, EBX, ECX, EDX } from '../../base/registers.ts';
+
 import { hex } from '../../base/int.ts';
+import { CPL, CR4, CR4_TSD, EAX, EBX, ECX, EDX } from '../../base/registers.ts';
 import { GP } from '../../base/signal.ts';
 import type { Cpu } from '../cpu.ts';
 import type { Instruction } from '../instruction.ts';

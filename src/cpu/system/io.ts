@@ -34,8 +34,7 @@ function permittedByTss(cpu: Cpu, port: number, size: number): boolean {
 export const ioSize = (i: Instruction): 1 | 2 | 4 => ((i.opcode & 1) === 0 ? 1 : i.operandSize);
 
 /** The port: DX for opcodes EC to EF, else the immediate byte. */
-const portOf = (cpu: Cpu, i: Instruction): number =>
-  (i.opcode & 8) !== 0 ? cpu.S16[EDX << 1] : i.immediate & 0xff;
+const portOf = (cpu: Cpu, i: Instruction): number => ((i.opcode & 8) !== 0 ? cpu.S16[EDX << 1] : i.immediate & 0xff);
 
 /** IN — Input From Port. */
 export function in_(cpu: Cpu, i: Instruction): void {

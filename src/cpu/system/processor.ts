@@ -39,7 +39,8 @@ export function invalidateCaches(cpu: Cpu, i: Instruction): void {
  *  processor is in VMX operation at all. VMCALL exits from real mode, too. */
 export function vmx(cpu: Cpu, i: Instruction): void {
   const { monitor } = cpu;
-  if (monitor === null) return cpu.raise(UD, -1, 'this processor has no VMX');
-  if (!isProtected(cpu) && i.row.mnemonic !== 'VMCALL') cpu.raise(UD, -1, `${i.row.mnemonic} exists in protected mode only`);
+  if (monitor === null) throw cpu.raise(UD, -1, 'this processor has no VMX');
+  if (!isProtected(cpu) && i.row.mnemonic !== 'VMCALL')
+    cpu.raise(UD, -1, `${i.row.mnemonic} exists in protected mode only`);
   monitor.vmxInstruction(i);
 }

@@ -2,34 +2,13 @@
 
 import { ZERO } from '../base/registers.ts';
 import type { Instruction } from './instruction.ts';
+import { ILLEGAL } from './opcodes/index.ts';
 import type { Row } from './rows.ts';
 
-const row = (semantics: Row['semantics']): Row => ({
-  map: 1,
-  opcode: 0,
-  extension: -1,
-  prefix: 0,
-  strictPrefix: false,
-  form: 'any',
-  mnemonic: '',
-  operands: [],
-  semantics,
-  flagsRead: 0,
-  flagsWritten: 0,
-  flagsUndefined: 0,
-  mayFault: true,
-  endsBlock: true,
-  privilege: null,
-  exits: null,
-  lockable: false,
-  repeatable: false,
-  feature: '',
-});
-
 /** An instruction of more than 15 bytes: raises #GP(0) when it is executed. */
-export function undefinedInstruction(): Instruction {
+export function tooLongInstruction(): Instruction {
   return {
-    row: row('undefined'),
+    row: { ...ILLEGAL, mnemonic: '', semantics: 'tooLong' as string as Row['semantics'] },
     length: 15,
     operandSize: 4,
     addressSize: 4,

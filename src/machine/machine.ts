@@ -1,0 +1,173 @@
+/** The machine: one processor, memory, a board of devices, virtual time. The only place that knows all parts. */
+
+import { VirtualClock } from '../base/clock.ts';
+import { Unimplemented } from '../base/errors.ts';
+import { EFLAGS, EVENT_STOP, EVENTS, FLAG_IF } from '../base/registers.ts';
+import { Cpu } from '../cpu/cpu.ts';
+import { defaultModel, type ProcessorModel } from '../cpu/model.ts';
+import { run } from '../cpu/run.ts';
+import type { SerialLine } from '../devices/ports.ts';
+import { PhysicalMemory } from '../mmu/physical-memory.ts';
+import type { TranslationCacheOptions } from '../mmu/policy.ts';
+import { PortSpace } from '../mmu/port-space.ts';
+import { type BoardDescription, PC } from './board.ts';
+import { type BoardDevices, instantiate } from './board-devices.ts';
+import { loadEntry } from './entry-registers.ts';
+import { type PlaceOptions, placeImage } from './loader/place.ts';
+import { type ImageOptions, planImage } from './loader/plan.ts';
+import { type Registers, readRegisters, type WritableRegisters, writeRegisters } from './registers.ts';
+
+export interface MachineOptions {
+  /** Bytes of RAM, a multiple of 4096 below 2 GiB. @defaultValue 64 MiB */
+  readonly memory?: number;
+  /** @defaultValue a Pentium Pro with VMX */
+  readonly processor?: ProcessorModel;
+  /** How translations are cached. @defaultValue unlimited */
+  readonly translationCache?: TranslationCacheOptions;
+  /** Fast translation contexts, 8 MiB each once used. @defaultValue 16 */
+  readonly contexts?: number;
+  /** @defaultValue a PC: interrupt controllers, timer, two serial ports, power-off and debug-exit ports */
+  readonly board?: BoardDescription;
+  /** Serial lines of the board, in its order. */
+  readonly serial?: readonly SerialLine[];
+}
+
+/** Why a run ended. */
+export type StopReason =
+  | { readonly kind: 'power-off' }
+  | { readonly kind: 'debug-exit'; readonly value: number }
+  /** HLT, and no event can come that ends it. */
+  | { readonly kind: 'halted' }
+  | { readonly kind: 'triple-fault' }
+  | { readonly kind: 'limit' }
+  | { readonly kind: 'stopped'; readonly why: string }
+  | { readonly kind: 'unimplemented'; readonly error: Unimplemented };
+
+export interface RunOptions {
+  /** Stop after so many retired instructions, exactly. @defaultValue no limit */
+  readonly maxInstructions?: number;
+  /** Looked at now and then (every 2^20 instructions at most, at fixed points of virtual time): true stops the run. */
+  readonly until?: () => boolean;
+}
+
+const MEBIBYTE = 0x10_0000;
+/** Instructions between two looks at `until`. */
+const LOOK = 1 << 20;
+/** A halted processor that so many alarms in a row did not wake is taken to be halted for ever. */
+const FRUITLESS_ALARMS = 10_000;
+
+export class Machine {
+  readonly memory: PhysicalMemory;
+  readonly ports = new PortSpace();
+  readonly cpu: Cpu;
+  readonly clock: VirtualClock;
+  readonly devices: BoardDevices;
+  /** Ticks of virtual time that passed while the processor was halted. */
+  idleTicks = 0;
+  #end: StopReason | null = null;
+
+  constructor(options: MachineOptions = {}) {
+    this.memory = new PhysicalMemory(options.memory ?? 64 * MEBIBYTE);
+    this.cpu = new Cpu({
+      memory: this.memory,
+      ports: this.ports,
+      model: options.processor ?? defaultModel,
+      interruptController: { acknowledge: () => this.devices.acknowledge() },
+      ...(options.translationCache ? { cache: options.translationCache } : {}),
+      ...(options.contexts ? { contexts: options.contexts } : {}),
+    });
+    this.clock = new VirtualClock(() => this.cpu.now());
+    this.clock.onAlarmSet = (at) => this.cpu.shorten(at);
+    this.devices = instantiate(options.board ?? PC, {
+      ports: this.ports,
+      clock: this.clock,
+      interrupt: { set: (level) => this.cpu.setInterruptLine(level) },
+      serial: options.serial ?? [],
+      onPowerOff: () => this.#stop({ kind: 'power-off' }),
+      onDebugExit: (value) => this.#stop({ kind: 'debug-exit', value }),
+    });
+  }
+
+  /** Loads a kernel image (multiboot, flat, real mode) and sets the registers as its kind demands. Throws InvalidInput. */
+  load(image: Uint8Array, options: ImageOptions & PlaceOptions = {}): void {
+    const plan = planImage(image, options);
+    loadEntry(this.cpu, placeImage(plan, this.memory, options));
+  }
+
+  /** Runs until something ends it. */
+  run(options: RunOptions = {}): StopReason {
+    const last = this.instructions + (options.maxInstructions ?? Number.POSITIVE_INFINITY);
+    this.#end = null;
+    let fruitless = 0;
+    for (;;) {
+      this.clock.runDue();
+      if (this.#end !== null) return this.#end;
+      const left = last - this.instructions;
+      if (left <= 0) return { kind: 'limit' };
+      if (options.until?.()) return { kind: 'stopped', why: 'until' };
+      const alarm = Math.min(this.clock.next, this.cpu.monitor?.nextDeadline() ?? Number.POSITIVE_INFINITY);
+      const budget = Math.max(1, Math.min(left, alarm - this.cpu.now(), LOOK));
+      const ended = this.#runOnce(budget);
+      if (this.#end !== null) return this.#end;
+      if (typeof ended !== 'string') return ended;
+      if (ended === 'shutdown') return { kind: 'triple-fault' };
+      if (ended === 'halted') {
+        if (!this.#canWake() || this.clock.next === Number.POSITIVE_INFINITY || ++fruitless > FRUITLESS_ALARMS) {
+          return { kind: 'halted' };
+        }
+        this.#skipTo(this.clock.next);
+      } else fruitless = 0;
+    }
+  }
+
+  /** Executes one instruction (or delivers one pending event and executes the first instruction of its handler). */
+  step(): StopReason {
+    return this.run({ maxInstructions: 1 });
+  }
+
+  /** Asks a run under way to end at the next instruction boundary. */
+  stop(why: string): void {
+    this.#stop({ kind: 'stopped', why });
+  }
+
+  /** Instructions retired since reset. */
+  get instructions(): number {
+    return this.cpu.now() - this.idleTicks;
+  }
+
+  /** All registers as a plain object; 32-bit values unsigned. */
+  get registers(): Registers {
+    return readRegisters(this.cpu);
+  }
+
+  /** Sets registers by name. Segment registers take visible and hidden part. */
+  setRegisters(values: WritableRegisters): void {
+    writeRegisters(this.cpu, values);
+  }
+
+  #runOnce(budget: number): ReturnType<typeof run> | StopReason {
+    try {
+      return run(this.cpu, budget);
+    } catch (error) {
+      if (error instanceof Unimplemented) return { kind: 'unimplemented', error };
+      throw error;
+    }
+  }
+
+  #stop(end: StopReason): void {
+    this.#end ??= end;
+    this.cpu.S[EVENTS] |= EVENT_STOP;
+  }
+
+  /** A halted processor takes interrupts, or in non-root operation whatever the monitor waits for. */
+  #canWake(): boolean {
+    return (this.cpu.S[EFLAGS] & FLAG_IF) !== 0 || (this.cpu.monitor?.nonRoot ?? false);
+  }
+
+  #skipTo(time: number): void {
+    const ticks = time - this.cpu.now();
+    if (ticks <= 0) return;
+    this.cpu.endTime += ticks;
+    this.idleTicks += ticks;
+  }
+}
