@@ -73,7 +73,8 @@ export function dispatch(cpu: Cpu, event: ProcessorEvent, injected = false): boo
   }
 }
 
-function resolve(cpu: Cpu, event: ProcessorEvent, injected: boolean): boolean {
+function resolve(cpu: Cpu, asked: ProcessorEvent, injected: boolean): boolean {
+  const event = asked.errorCode >= 0 && (cpu.S[CR0] & CR0_PE) === 0 ? { ...asked, errorCode: -1 } : asked;
   if (!injected && exits(cpu, event)) return false;
   if (!injected) noteAddress(cpu, event);
   let current = event;
@@ -147,5 +148,5 @@ function shutDown(cpu: Cpu): void {
 export function softwareEvent(cpu: Cpu, i: Instruction, vector: number, type: ProcessorEvent['type']): void {
   cpu.S[EIP] = cpu.S[START_EIP];
   const event = { vector, type, errorCode: -1, instructionLength: i.length, address: 0 };
-  if (!dispatch(cpu, event)) cpu.remaining++;
+  if (!dispatch(cpu, event)) cpu.retires = 0;
 }

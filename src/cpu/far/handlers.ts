@@ -6,6 +6,7 @@ import type { Cpu } from '../cpu.ts';
 import type { Handler } from '../rows.ts';
 import { PRIVILEGED_SOFTWARE_EXCEPTION, SOFTWARE_EXCEPTION, SOFTWARE_INTERRUPT } from './deliver.ts';
 import { softwareEvent } from './events.ts';
+import { guarded } from './guard.ts';
 import { loadFarPointer, movFromSegment, movToSegment, popSegment, pushSegment } from './moves.ts';
 import { arpl, bound, lar, lsl, verr, verw } from './protection.ts';
 import { iret, retFar, retFarImmediate } from './returns.ts';
@@ -30,18 +31,18 @@ export const farHandlers: Readonly<Record<string, Handler<Cpu>>> = {
   movFromSegment,
   pushSegment,
   popSegment,
-  lar,
-  lsl,
-  verr,
-  verw,
-  arpl,
-  lldt,
-  ltr,
-  sldt,
-  str,
-  lgdt,
-  lidt,
-  sgdt,
-  sidt,
+  lar: guarded(lar),
+  lsl: guarded(lsl),
+  verr: guarded(verr),
+  verw: guarded(verw),
+  arpl: guarded(arpl),
+  lldt: guarded(lldt),
+  ltr: guarded(ltr),
+  sldt: guarded(sldt),
+  str: guarded(str),
+  lgdt: guarded(lgdt),
+  lidt: guarded(lidt),
+  sgdt: guarded(sgdt),
+  sidt: guarded(sidt),
   undefined: (cpu) => cpu.raise(UD, -1, 'undefined opcode'),
 };

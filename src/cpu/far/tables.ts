@@ -20,17 +20,12 @@ import {
 import { storeSelector } from './moves.ts';
 import { install, installNull } from './segments.ts';
 
-/** True if the instruction left to the execution monitor. */
-function left(cpu: Cpu, i: Instruction): boolean {
-  return cpu.monitor?.nonRoot === true && i.row.exits !== null && cpu.monitor.intercept(i.row.exits, i, 0);
-}
-
 export function lgdt(cpu: Cpu, i: Instruction): void {
-  if (!left(cpu, i)) loadTable(cpu, i, GDTR_BASE, GDTR_LIMIT);
+  loadTable(cpu, i, GDTR_BASE, GDTR_LIMIT);
 }
 
 export function lidt(cpu: Cpu, i: Instruction): void {
-  if (!left(cpu, i)) loadTable(cpu, i, IDTR_BASE, IDTR_LIMIT);
+  loadTable(cpu, i, IDTR_BASE, IDTR_LIMIT);
 }
 
 /** A 16-bit operand size loads 24 bits of the base. */
@@ -43,11 +38,11 @@ function loadTable(cpu: Cpu, i: Instruction, base: number, limit: number): void 
 }
 
 export function sgdt(cpu: Cpu, i: Instruction): void {
-  if (!left(cpu, i)) storeTable(cpu, i, cpu.S[GDTR_BASE], cpu.S[GDTR_LIMIT]);
+  storeTable(cpu, i, cpu.S[GDTR_BASE], cpu.S[GDTR_LIMIT]);
 }
 
 export function sidt(cpu: Cpu, i: Instruction): void {
-  if (!left(cpu, i)) storeTable(cpu, i, cpu.S[IDTR_BASE], cpu.S[IDTR_LIMIT]);
+  storeTable(cpu, i, cpu.S[IDTR_BASE], cpu.S[IDTR_LIMIT]);
 }
 
 /** Stores all 32 bits of the base with either operand size, as the manual's procedure does. */
@@ -59,7 +54,6 @@ function storeTable(cpu: Cpu, i: Instruction, base: number, limit: number): void
 }
 
 export function lldt(cpu: Cpu, i: Instruction): void {
-  if (left(cpu, i)) return;
   const selector = cpu.readOperand16(i) & 0xffff;
   if (isNull(selector)) {
     installNull(cpu, LDTR, selector);
@@ -72,7 +66,6 @@ export function lldt(cpu: Cpu, i: Instruction): void {
 }
 
 export function ltr(cpu: Cpu, i: Instruction): void {
-  if (left(cpu, i)) return;
   const selector = cpu.readOperand16(i) & 0xffff;
   if (isNull(selector)) cpu.raise(GP, 0, 'LTR with a null selector');
   const d = systemDescriptor(cpu, selector);
@@ -90,9 +83,9 @@ function systemDescriptor(cpu: Cpu, selector: number): Descriptor {
 }
 
 export function sldt(cpu: Cpu, i: Instruction): void {
-  if (!left(cpu, i)) storeSelector(cpu, i, cpu.S[SEG_SELECTOR + LDTR]);
+  storeSelector(cpu, i, cpu.S[SEG_SELECTOR + LDTR]);
 }
 
 export function str(cpu: Cpu, i: Instruction): void {
-  if (!left(cpu, i)) storeSelector(cpu, i, cpu.S[SEG_SELECTOR + TR]);
+  storeSelector(cpu, i, cpu.S[SEG_SELECTOR + TR]);
 }

@@ -183,12 +183,11 @@ describe('error codes of faults met in a delivery', () => {
 
   test('INT n to a gate of ring 0 from ring 3 is #GP(vector × 8 + 2) at the instruction', () => {
     const m = new FarMachine(3);
-    m.cpu.remaining = 10;
     m.execute(...INT(0x30));
     expect(m.stack(3)).toEqual([0x182, CODE, CODE3]);
     expect(m.eip).toBe(handler(GP));
     // It did not complete, so it does not count.
-    expect(m.cpu.remaining).toBe(10);
+    expect(m.cpu.retires).toBe(0);
   });
 
   test('the DPL of a gate binds neither INT1 nor exceptions nor interrupts', () => {

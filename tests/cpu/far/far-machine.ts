@@ -21,7 +21,7 @@ import {
   START_EIP,
   TR,
 } from '../../../src/base/registers.ts';
-import { GP, SIGNAL_EXCEPTION, UD } from '../../../src/base/signal.ts';
+import { SIGNAL_EXCEPTION } from '../../../src/base/signal.ts';
 import { Cpu } from '../../../src/cpu/cpu.ts';
 import { decode } from '../../../src/cpu/decode.ts';
 import { dispatch, exceptionEvent, farHandlers } from '../../../src/cpu/far/index.ts';
@@ -210,17 +210,13 @@ export class FarMachine {
     const start = S[EIP];
     S[START_EIP] = start;
     S[EIP] = (start + i.length) | 0;
-    cpu.remaining--;
+    cpu.retires = 1;
     try {
-      const needs = i.row.privilege ?? '';
-      if (needs.includes('protected') && (S[CR0] & 1) === 0) cpu.raise(UD);
-      if (needs.includes('cpl0') && S[CPL] !== 0) cpu.raise(GP, 0);
       (farHandlers[i.row.semantics] as (typeof farHandlers)[string])(cpu, i);
       return null;
     } catch (thrown) {
       if (thrown !== cpu.signal || cpu.signal.kind !== SIGNAL_EXCEPTION) throw thrown;
       S[EIP] = start;
-      cpu.remaining++;
       this.because = cpu.signal.because;
       return { vector: cpu.signal.vector, errorCode: cpu.signal.errorCode };
     }
