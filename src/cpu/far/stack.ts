@@ -90,27 +90,25 @@ function tooSmall(cpu: Cpu, stack: Stack, offset: number): never {
 const contiguous = (start: number, bytes: number, mask: number): boolean => (start >>> 0) + bytes <= (mask >>> 0) + 1;
 
 /** Pushes `values`, the first one highest, in slots of `slot` bytes, after the caller's `checkRoom`. Every page is probed before
- *  the first byte is written. Returns the stack pointer behind the frame; ESP itself is the caller's to set, and cannot fail. */
+ *  the first byte is written, in the order of the pushes, so that a page fault names the slot that meets it first. Returns the
+ *  stack pointer behind the frame; ESP itself is the caller's to set, and cannot fail. */
 export function pushFrame(cpu: Cpu, stack: Stack, slot: 2 | 4, values: readonly number[]): number {
   const mmu = cpu.mmu;
   const mask = maskOf(stack);
-  const bytes = slot * values.length;
-  const start = (stack.esp - bytes) & mask;
-  if (contiguous(start, bytes, mask)) mmu.probeWrite((stack.base + start) >>> 0, bytes, stack.user);
-  else
-    for (let n = slot; n <= bytes; n += slot)
-      mmu.probeWrite((stack.base + ((stack.esp - n) & mask)) >>> 0, slot, stack.user);
-  let at = stack.esp;
-  for (const value of values) {
-    at = (at - slot) & mask;
-    const linear = (stack.base + at) >>> 0;
-    if (stack.user) {
-      if (slot === 4) mmu.write32(linear, value);
-      else mmu.write16(linear, value & 0xffff);
-    } else if (slot === 4) mmu.writeSystem32(linear, value);
-    else mmu.writeSystem16(linear, value & 0xffff);
+  const linear = (n: number): number => (stack.base + ((stack.esp - n * slot) & mask)) >>> 0;
+  const count = values.length;
+  mmu.probeWrite(linear(1), slot, stack.user);
+  if ((linear(count) & ~0xfff) !== ((linear(1) + slot - 1) & ~0xfff))
+    for (let n = 2; n <= count; n++) mmu.probeWrite(linear(n), slot, stack.user);
+  for (let n = 1; n <= count; n++) {
+    const value = values[n - 1];
+    if (slot === 4) {
+      if (stack.user) mmu.write32(linear(n), value);
+      else mmu.writeSystem32(linear(n), value);
+    } else if (stack.user) mmu.write16(linear(n), value & 0xffff);
+    else mmu.writeSystem16(linear(n), value & 0xffff);
   }
-  return (stack.esp & ~mask) | at;
+  return (stack.esp & ~mask) | ((stack.esp - count * slot) & mask);
 }
 
 /** Reads the stack slot `bytes` above ESP; #SS(0) if the stack does not reach so far. */
