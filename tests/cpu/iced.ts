@@ -1,6 +1,8 @@
 /** The independent decoder that ours is compared with: iced-x86, cut down to the processor of this model. */
 
 import { Code, CpuidFeature, Decoder, DecoderOptions, Instruction as IcedInstruction, Mnemonic } from 'iced-x86';
+import { rows } from '../../src/cpu/opcodes/index.ts';
+import type { Row } from '../../src/cpu/rows.ts';
 
 /** What a Pentium Pro with VMX knows, in the words of iced. */
 const FEATURES: ReadonlySet<CpuidFeature> = new Set([
@@ -78,4 +80,50 @@ export class Reference {
     this.instruction.free();
     this.#decoder.free();
   }
+}
+
+/** xorshift32: the same strings in every run. */
+export function generator(seed: number): () => number {
+  let x = seed;
+  return () => {
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    return x >>> 0;
+  };
+}
+
+/** Every register form and the kinds of memory forms: no displacement, SIB, disp8, disp16/32, direct. */
+const RMS = [0x00, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x40, 0x44, 0x45, 0x46, 0x80, 0x84, 0x86];
+const SIBS = [0x00, 0x25, 0x64, 0xa5, 0xed, 0x9c];
+
+/** Byte strings that reach a row: opcode, and all its ModRM bytes up to the choice of registers. */
+function* encodings(row: Row): Generator<readonly number[]> {
+  const escapes = row.map === 1 ? [] : row.map === 2 ? [0x0f] : [0x0f, 0x38];
+  const last = row.operands.some((o) => o.startsWith('Z')) ? row.opcode + 7 : row.opcode;
+  for (let opcode = row.opcode; opcode <= last; opcode++) {
+    for (let reg = 0; reg < 0x40; reg += 8) {
+      for (let rm = 0; rm < 8; rm++) yield [...escapes, opcode, 0xc0 | reg | rm];
+      for (const rm of RMS) for (const sib of (rm & 7) === 4 ? SIBS : [0x91]) yield [...escapes, opcode, reg | rm, sib];
+    }
+  }
+}
+
+/** Every encoding of every row behind each of the prefixes, filled up to SLOT bytes with seeded noise. */
+export function encodingsOfAllRows(seed: number, prefixes: readonly (readonly number[])[]): Uint8Array {
+  const random = generator(seed);
+  const seen = new Set<string>();
+  const strings: number[] = [];
+  for (const row of rows) {
+    for (const encoding of encodings(row)) {
+      const key = encoding.join();
+      if (seen.has(key)) continue;
+      seen.add(key);
+      for (const prefix of prefixes) {
+        const tail = Array.from({ length: SLOT - prefix.length - encoding.length }, () => random() & 0xff);
+        strings.push(...prefix, ...encoding, ...tail);
+      }
+    }
+  }
+  return Uint8Array.from(strings);
 }

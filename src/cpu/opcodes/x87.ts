@@ -72,7 +72,7 @@ export const x87Rows: readonly Row[] = [
 
   ...memory(0xdb, ['FILD', '', 'FIST', 'FISTP', '', 'FLD', '', 'FSTP'], ['Md', 'M', 'Md', 'Md', 'M', 'Mt', 'M', 'Mt']),
   ...move(0xdb, ['FCMOVNB', 'FCMOVNE', 'FCMOVNBE', 'FCMOVNU']),
-  ...single(0xdb, 0xe0, ['FNENI', 'FNDISI', 'FNCLEX', 'FNINIT', 'FNSETPM']),
+  ...single(0xdb, 0xe0, ['FNENI', 'FNDISI', 'FNCLEX', 'FNINIT', 'FSETPM']),
   ...compare(0xdb, ['FUCOMI', 'FCOMI']),
 
   ...memory(0xdc, REAL, 'Mq'),
