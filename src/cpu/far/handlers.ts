@@ -4,14 +4,21 @@ import { FLAG_OF } from '../../base/registers.ts';
 import { BP, DB, OF, UD } from '../../base/signal.ts';
 import type { Cpu } from '../cpu.ts';
 import type { Handler } from '../rows.ts';
+import { intercepted } from '../system/privilege.ts';
 import { PRIVILEGED_SOFTWARE_EXCEPTION, SOFTWARE_EXCEPTION, SOFTWARE_INTERRUPT } from './deliver.ts';
 import { softwareEvent } from './events.ts';
-import { guarded } from './guard.ts';
 import { loadFarPointer, movFromSegment, movToSegment, popSegment, pushSegment } from './moves.ts';
 import { arpl, bound, lar, lsl, verr, verw } from './protection.ts';
 import { iret, retFar, retFarImmediate } from './returns.ts';
 import { lgdt, lidt, lldt, ltr, sgdt, sidt, sldt, str } from './tables.ts';
 import { callFar, jmpFar } from './transfer.ts';
+
+/** `handler`, unless a VM exit takes its place. */
+const interceptable =
+  (handler: Handler<Cpu>): Handler<Cpu> =>
+  (cpu, i) => {
+    if (!intercepted(cpu, i)) handler(cpu, i);
+  };
 
 export const farHandlers: Readonly<Record<string, Handler<Cpu>>> = {
   jmpFar,
@@ -31,18 +38,18 @@ export const farHandlers: Readonly<Record<string, Handler<Cpu>>> = {
   movFromSegment,
   pushSegment,
   popSegment,
-  lar: guarded(lar),
-  lsl: guarded(lsl),
-  verr: guarded(verr),
-  verw: guarded(verw),
-  arpl: guarded(arpl),
-  lldt: guarded(lldt),
-  ltr: guarded(ltr),
-  sldt: guarded(sldt),
-  str: guarded(str),
-  lgdt: guarded(lgdt),
-  lidt: guarded(lidt),
-  sgdt: guarded(sgdt),
-  sidt: guarded(sidt),
+  lar,
+  lsl,
+  verr,
+  verw,
+  arpl,
+  lldt: interceptable(lldt),
+  ltr: interceptable(ltr),
+  sldt: interceptable(sldt),
+  str: interceptable(str),
+  lgdt: interceptable(lgdt),
+  lidt: interceptable(lidt),
+  sgdt: interceptable(sgdt),
+  sidt: interceptable(sidt),
   undefined: (cpu) => cpu.raise(UD, -1, 'undefined opcode'),
 };

@@ -22,7 +22,9 @@ export function checkPrivilege(cpu: Cpu, row: Row): void {
       if (cpu.S[CPL] > iopl(cpu)) cpu.raise(GP, 0, `${row.mnemonic} needs CPL ≤ IOPL`);
       return;
     case 'protected':
+    case 'protected cpl0':
       if (!isProtected(cpu)) cpu.raise(UD, -1, `${row.mnemonic} exists in protected mode only`);
+      if (row.privilege === 'protected cpl0' && cpu.S[CPL] !== 0) cpu.raise(GP, 0, `${row.mnemonic} needs CPL 0`);
   }
 }
 

@@ -27,6 +27,7 @@ import { decode } from '../../../src/cpu/decode.ts';
 import { dispatch, exceptionEvent, farHandlers } from '../../../src/cpu/far/index.ts';
 import type { Instruction } from '../../../src/cpu/instruction.ts';
 import { defaultModel } from '../../../src/cpu/model.ts';
+import { checkPrivilege } from '../../../src/cpu/system/privilege.ts';
 import { PhysicalMemory } from '../../../src/mmu/physical-memory.ts';
 import { PortSpace } from '../../../src/mmu/port-space.ts';
 
@@ -212,6 +213,7 @@ export class FarMachine {
     S[EIP] = (start + i.length) | 0;
     cpu.retires = 1;
     try {
+      checkPrivilege(cpu, i.row);
       (farHandlers[i.row.semantics] as (typeof farHandlers)[string])(cpu, i);
       return null;
     } catch (thrown) {
