@@ -113,7 +113,6 @@ export class Cpu {
     }
     S[SEG_SELECTOR + CS] = 0xf000;
     S[SEG_BASE + CS] = 0xffff_0000;
-    S[SEG_ACCESS + CS] = 0x9b;
     S[SEG_LIMIT + TR - 1] = 0xffff;
     S[SEG_ACCESS + TR - 1] = 0x82;
     S[SEG_LIMIT + TR] = 0xffff;

@@ -23,7 +23,6 @@ import { GP, UD } from '../../base/signal.ts';
 import type { Cpu } from '../cpu.ts';
 import type { Instruction } from '../instruction.ts';
 import { cr4Mask } from '../model.ts';
-import { checkPrivilege } from './privilege.ts';
 
 /** Bits of CR0 that exist; writes to the others are ignored. ET is always 1. */
 const CR0_BITS = CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG;
@@ -42,7 +41,6 @@ const existing = (cr: number): boolean => cr === 0 || (cr >= 2 && cr <= 4);
 /** MOV CRn, r32. */
 export function movToCr(cpu: Cpu, i: Instruction): void {
   if (!existing(i.reg)) cpu.raise(UD, -1, `there is no CR${i.reg}`);
-  checkPrivilege(cpu, i.row);
   let value = cpu.S[i.rm];
   if (cpu.monitor?.nonRoot && i.reg !== 2) {
     const allowed = cpu.monitor.writeControlRegister(i.reg, value, MOV_TO, i.rm, false, 0);
@@ -55,14 +53,12 @@ export function movToCr(cpu: Cpu, i: Instruction): void {
 /** MOV r32, CRn. */
 export function movFromCr(cpu: Cpu, i: Instruction): void {
   if (!existing(i.reg)) cpu.raise(UD, -1, `there is no CR${i.reg}`);
-  checkPrivilege(cpu, i.row);
   const value = readControlRegister(cpu, i.reg, MOV_FROM, i.rm);
   if (value !== null) cpu.S[i.rm] = value;
 }
 
 /** CLTS — Clear Task-Switched Flag in CR0. */
-export function clts(cpu: Cpu, i: Instruction): void {
-  checkPrivilege(cpu, i.row);
+export function clts(cpu: Cpu): void {
   let value: number | null = cpu.S[CR0] & ~CR0_TS;
   if (cpu.monitor?.nonRoot) value = cpu.monitor.writeControlRegister(0, value, CLTS, 0, false, 0);
   if (value !== null) writeControlRegister(cpu, 0, value);
@@ -70,7 +66,6 @@ export function clts(cpu: Cpu, i: Instruction): void {
 
 /** LMSW — Load Machine Status Word: can set PE but not clear it. */
 export function lmsw(cpu: Cpu, i: Instruction): void {
-  checkPrivilege(cpu, i.row);
   const { S, monitor } = cpu;
   const linear = i.memory ? cpu.linearAddress(i, 2, false) : 0;
   const source = i.memory ? cpu.mmu.read16(linear) : cpu.S16[i.rm << 1];

@@ -17,7 +17,7 @@ import {
 } from '../../base/registers.ts';
 import type { Cpu } from '../cpu.ts';
 import type { Instruction } from '../instruction.ts';
-import { checkPrivilege, iopl } from './privilege.ts';
+import { iopl } from './privilege.ts';
 
 /** Interruptibility: blocking by STI. */
 const BLOCKING_BY_STI = 1;
@@ -26,14 +26,12 @@ const BLOCKING_BY_STI = 1;
 const POPPED = 0x24_7fd5;
 
 /** CLI — Clear Interrupt Flag. */
-export function cli(cpu: Cpu, i: Instruction): void {
-  checkPrivilege(cpu, i.row);
+export function cli(cpu: Cpu): void {
   cpu.setFlags(cpu.getFlags() & ~FLAG_IF);
 }
 
 /** STI — Set Interrupt Flag: interrupts stay out for one more instruction if they were off. */
-export function sti(cpu: Cpu, i: Instruction): void {
-  checkPrivilege(cpu, i.row);
+export function sti(cpu: Cpu): void {
   const flags = cpu.getFlags();
   if ((flags & FLAG_IF) !== 0) return;
   cpu.S[INTERRUPTIBILITY] |= BLOCKING_BY_STI;

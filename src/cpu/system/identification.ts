@@ -7,7 +7,7 @@ import type { Cpu } from '../cpu.ts';
 import type { Instruction } from '../instruction.ts';
 import { cpuid as describe } from '../model.ts';
 import { readMsr, timeStampCounter, tscHalves, writeMsr } from '../msr.ts';
-import { checkPrivilege, intercepted } from './privilege.ts';
+import { intercepted } from './privilege.ts';
 
 /** CPUID — CPU Identification. */
 export function cpuid(cpu: Cpu, i: Instruction): void {
@@ -32,7 +32,6 @@ export function rdtsc(cpu: Cpu, i: Instruction): void {
 
 /** RDMSR — Read From Model-Specific Register. */
 export function rdmsr(cpu: Cpu, i: Instruction): void {
-  checkPrivilege(cpu, i.row);
   const { S } = cpu;
   const index = S[ECX] >>> 0;
   if (intercepted(cpu, i, index)) return;
@@ -43,7 +42,6 @@ export function rdmsr(cpu: Cpu, i: Instruction): void {
 
 /** WRMSR — Write to Model-Specific Register. */
 export function wrmsr(cpu: Cpu, i: Instruction): void {
-  checkPrivilege(cpu, i.row);
   const { S } = cpu;
   const index = S[ECX] >>> 0;
   if (intercepted(cpu, i, index)) return;

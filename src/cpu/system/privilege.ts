@@ -12,20 +12,16 @@ export const iopl = (cpu: Cpu): number => (cpu.S[EFLAGS] >> 12) & 3;
 /** Protected mode. Virtual-8086 mode does not exist yet. */
 export const isProtected = (cpu: Cpu): boolean => (cpu.S[CR0] & CR0_PE) !== 0;
 
-/** Raises what the row's privilege check demands. In real mode CPL is 0. */
+/** Raises what the row's privilege check demands; comes before the handler of such a row. In real mode CPL is 0. */
 export function checkPrivilege(cpu: Cpu, row: Row): void {
-  switch (row.privilege) {
-    case 'cpl0':
-      if (cpu.S[CPL] !== 0) cpu.raise(GP, 0, `${row.mnemonic} needs CPL 0`);
-      return;
-    case 'iopl':
-      if (cpu.S[CPL] > iopl(cpu)) cpu.raise(GP, 0, `${row.mnemonic} needs CPL ≤ IOPL`);
-      return;
-    case 'protected':
-    case 'protected cpl0':
-      if (!isProtected(cpu)) cpu.raise(UD, -1, `${row.mnemonic} exists in protected mode only`);
-      if (row.privilege === 'protected cpl0' && cpu.S[CPL] !== 0) cpu.raise(GP, 0, `${row.mnemonic} needs CPL 0`);
+  const { privilege, mnemonic } = row;
+  if ((privilege === 'protected' || privilege === 'protected cpl0') && !isProtected(cpu)) {
+    cpu.raise(UD, -1, `${mnemonic} exists in protected mode only`);
   }
+  if ((privilege === 'cpl0' || privilege === 'protected cpl0') && cpu.S[CPL] !== 0) {
+    cpu.raise(GP, 0, `${mnemonic} needs CPL 0`);
+  }
+  if (privilege === 'iopl' && cpu.S[CPL] > iopl(cpu)) cpu.raise(GP, 0, `${mnemonic} needs CPL ≤ IOPL`);
 }
 
 /** Whether a VM exit took the instruction's place; then the state is the host's and the handler has to return at once. */

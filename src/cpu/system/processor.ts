@@ -3,14 +3,13 @@ import { ACTIVITY, EVENT_HALT, EVENTS, SEG_BASE } from '../../base/registers.ts'
 import { UD } from '../../base/signal.ts';
 import type { Cpu } from '../cpu.ts';
 import type { Instruction } from '../instruction.ts';
-import { checkPrivilege, intercepted, isProtected } from './privilege.ts';
+import { intercepted, isProtected } from './privilege.ts';
 
 /** VMX activity state: HLT. */
 const HALTED = 1;
 
 /** HLT — Halt: nothing executes until an event arrives. */
 export function hlt(cpu: Cpu, i: Instruction): void {
-  checkPrivilege(cpu, i.row);
   if (intercepted(cpu, i)) return;
   cpu.S[ACTIVITY] = HALTED;
   cpu.S[EVENTS] |= EVENT_HALT;
@@ -23,7 +22,6 @@ export function pause(cpu: Cpu, i: Instruction): void {
 
 /** INVLPG — Invalidate TLB Entries. The address is not accessed, so no segment limit is checked. */
 export function invlpg(cpu: Cpu, i: Instruction): void {
-  checkPrivilege(cpu, i.row);
   const linear = (cpu.S[SEG_BASE + i.segment] + cpu.effectiveAddress(i)) | 0;
   if (intercepted(cpu, i, linear)) return;
   cpu.mmu.invlpg(linear);
@@ -31,7 +29,6 @@ export function invlpg(cpu: Cpu, i: Instruction): void {
 
 /** INVD, WBINVD: there are no caches to empty; only privilege and the VM exit show. */
 export function invalidateCaches(cpu: Cpu, i: Instruction): void {
-  checkPrivilege(cpu, i.row);
   intercepted(cpu, i);
 }
 
