@@ -1,0 +1,219 @@
+/** Executes one guest instruction that touches an address where the guest has no memory: reads yield all ones, writes are
+ *  dropped. Covers the instructions with which kernels look at memory; everything else is `CannotEmulate`.
+ *
+ *  An instruction with a repeat prefix does one iteration; the processor comes back for the next. */
+
+import {
+  AR_DB,
+  ARITHMETIC_FLAGS,
+  CR0_PE,
+  DS,
+  EAX,
+  ECX,
+  EDI,
+  ES,
+  ESI,
+  ESP,
+  FLAG_DF,
+  FLAG_VM,
+  ZERO,
+} from '../base/registers.ts';
+import { PF, UD } from '../base/signal.ts';
+import { decode } from '../cpu/decode.ts';
+import type { Instruction } from '../cpu/instruction.ts';
+import * as F from '../vmx/fields.ts';
+import { type Computed, compute, isAlu } from './emulate-alu.ts';
+import { CannotEmulate, GuestLinear, GuestPageFault } from './guest-linear.ts';
+import type { Vm } from './vm.ts';
+
+const BASE_FIELDS = [
+  F.GUEST_ES_BASE,
+  F.GUEST_CS_BASE,
+  F.GUEST_SS_BASE,
+  F.GUEST_DS_BASE,
+  F.GUEST_FS_BASE,
+  F.GUEST_GS_BASE,
+] as const;
+const LONGEST = 15;
+/** What cannot be told from any other floating fetch: FF FF is undefined. */
+const FLOATING_OPCODE = 0xff;
+
+/** Emulates the instruction at the guest's EIP. Raises the guest's own faults; the text says what cannot be emulated. */
+export function emulateInstruction(vm: Vm): { done: boolean } | { unsupported: string } {
+  try {
+    return { done: new Emulation(vm).run() };
+  } catch (error) {
+    if (error instanceof CannotEmulate) return { unsupported: error.message };
+    if (!(error instanceof GuestPageFault)) throw error;
+    vm.vcpu.cr2 = error.linear | 0;
+    vm.raise(PF, error.errorCode);
+    return { done: false };
+  }
+}
+
+const mask = (size: number): number => (size === 4 ? -1 : (1 << (size * 8)) - 1);
+
+class Emulation {
+  readonly #vm: Vm;
+  readonly #memory: GuestLinear;
+  readonly #i: Instruction;
+
+  constructor(vm: Vm) {
+    this.#vm = vm;
+    this.#memory = new GuestLinear(vm);
+    this.#i = this.#decode();
+  }
+
+  /** True: the instruction is complete, EIP can go on. */
+  run(): boolean {
+    const i = this.#i;
+    const { semantics, operands } = i.row;
+    if (semantics === 'undefined') {
+      this.#vm.raise(UD);
+      return false;
+    }
+    if (semantics === 'movs' || semantics === 'stos' || semantics === 'lods') return this.#string(semantics);
+    const size = this.#sizeOf(operands[0]);
+    if (semantics === 'mov') this.#store(0, size, this.#load(1, size));
+    else if (semantics === 'movzx' || semantics === 'movsx') this.#extend(semantics === 'movsx');
+    else if (semantics === 'push') this.#push(size);
+    else if (semantics === 'xchg') {
+      const a = this.#load(0, size);
+      const b = this.#load(1, size);
+      // The memory operand first: if it faults, the register keeps its value.
+      const memoryFirst = operands[0].startsWith('E');
+      this.#store(memoryFirst ? 0 : 1, size, memoryFirst ? b : a);
+      this.#store(memoryFirst ? 1 : 0, size, memoryFirst ? a : b);
+    } else if (isAlu(semantics)) {
+      const flags = this.#vm.vcpu.read(F.GUEST_RFLAGS);
+      const second = operands.length > 1 ? this.#load(1, size) : 0;
+      const result: Computed = compute(semantics, this.#load(0, size), second, size, flags);
+      if (result.stores) this.#store(0, size, result.value);
+      this.#vm.vcpu.write(F.GUEST_RFLAGS, (flags & ~ARITHMETIC_FLAGS) | result.flags);
+    } else throw new CannotEmulate(`${i.row.mnemonic} on an address without memory`);
+    return true;
+  }
+
+  #decode(): Instruction {
+    const { vcpu } = this.#vm;
+    const protectedMode = (vcpu.read(F.GUEST_CR0) & CR0_PE) !== 0 && (vcpu.read(F.GUEST_RFLAGS) & FLAG_VM) === 0;
+    const codeSize = protectedMode && vcpu.read(F.GUEST_CS_ACCESS_RIGHTS) & AR_DB ? 4 : 2;
+    const at = (vcpu.read(F.GUEST_CS_BASE) + vcpu.read(F.GUEST_RIP)) >>> 0;
+    const bytes = this.#memory.fetch(at, LONGEST);
+    const i = decode(bytes, 0, bytes.length, codeSize);
+    if (typeof i !== 'string') return i;
+    throw new CannotEmulate(bytes[0] === FLOATING_OPCODE ? 'code outside memory' : `an instruction that is ${i}`);
+  }
+
+  /** Operand codes end in their size: b, w, v or z. Registers by name tell it themselves. */
+  #sizeOf(code: string): number {
+    if (code === 'AL' || code.endsWith('b')) return 1;
+    return code.endsWith('w') ? 2 : this.#i.operandSize;
+  }
+
+  #load(operand: number, size: number): number {
+    const i = this.#i;
+    const code = i.row.operands[operand];
+    switch (code[0]) {
+      case 'E':
+        return i.memory ? this.#memory.read(this.#address(), size) : this.#register(i.rm, size);
+      case 'G':
+        return this.#register(i.reg, size);
+      case 'O':
+        return this.#memory.read(this.#address(), size);
+      case 'I':
+      case 's':
+        return i.immediate & mask(size);
+      default:
+        if (code === 'AL' || code === 'rAX') return this.#register(EAX, size);
+        throw new CannotEmulate(`${i.row.mnemonic} with operand ${code} on an address without memory`);
+    }
+  }
+
+  #store(operand: number, size: number, value: number): void {
+    const i = this.#i;
+    const code = i.row.operands[operand];
+    if (code[0] === 'O' || (code[0] === 'E' && i.memory)) this.#memory.write(this.#address(), size, value);
+    else if (code[0] === 'E') this.#setRegister(i.rm, size, value);
+    else if (code[0] === 'G') this.#setRegister(i.reg, size, value);
+    else if (code === 'AL' || code === 'rAX') this.#setRegister(EAX, size, value);
+    else throw new CannotEmulate(`${i.row.mnemonic} with operand ${code} on an address without memory`);
+  }
+
+  #extend(signed: boolean): void {
+    const from = this.#sizeOf(this.#i.row.operands[1]);
+    const raw = this.#load(1, from);
+    const shift = 32 - 8 * from;
+    this.#store(0, this.#i.operandSize, signed ? (raw << shift) >> shift : raw);
+  }
+
+  #push(size: number): void {
+    const value = this.#load(0, size);
+    const { vcpu } = this.#vm;
+    const wide = (vcpu.read(F.GUEST_SS_ACCESS_RIGHTS) & AR_DB) !== 0;
+    const old = vcpu.getRegister(ESP);
+    const esp = wide ? old - size : (old & ~0xffff) | ((old - size) & 0xffff);
+    this.#memory.write((vcpu.read(F.GUEST_SS_BASE) + (wide ? esp : esp & 0xffff)) >>> 0, size, value);
+    vcpu.setRegister(ESP, esp);
+  }
+
+  /** One iteration. */
+  #string(semantics: 'movs' | 'stos' | 'lods'): boolean {
+    const i = this.#i;
+    const { vcpu } = this.#vm;
+    const size = this.#sizeOf(i.row.operands[0]);
+    const wide = i.addressSize === 4;
+    const count = wide ? vcpu.general[ECX] >>> 0 : vcpu.general[ECX] & 0xffff;
+    if (i.rep && count === 0) return true;
+    const pointer = (index: number, segment: number): number => this.#linear(segment, vcpu.general[index]);
+    const value =
+      semantics === 'stos' ? this.#register(EAX, size) : this.#memory.read(pointer(ESI, this.#segment(DS)), size);
+    if (semantics === 'lods') this.#setRegister(EAX, size, value);
+    else this.#memory.write(pointer(EDI, ES), size, value);
+
+    const step = vcpu.read(F.GUEST_RFLAGS) & FLAG_DF ? -size : size;
+    const move = (index: number, by: number): void => {
+      const old = vcpu.general[index];
+      vcpu.general[index] = wide ? old + by : (old & ~0xffff) | ((old + by) & 0xffff);
+    };
+    if (semantics !== 'stos') move(ESI, step);
+    if (semantics !== 'lods') move(EDI, step);
+    if (!i.rep) return true;
+    move(ECX, -1);
+    if (count === 1) return true; // the last iteration completes the instruction
+    this.#vm.elapse(1);
+    vcpu.endShadow();
+    return false;
+  }
+
+  #segment(byDefault: number): number {
+    return this.#i.segmentOverride ? this.#i.segment : byDefault;
+  }
+
+  #address(): number {
+    const i = this.#i;
+    const register = (index: number): number => (index === ZERO ? 0 : this.#vm.vcpu.getRegister(index));
+    const isOffset = i.row.operands.some((code) => code.startsWith('O'));
+    const offset = isOffset ? i.immediate : register(i.base) + (register(i.index) << i.scale) + i.displacement;
+    return this.#linear(i.segment, offset);
+  }
+
+  #linear(segment: number, offset: number): number {
+    const base = this.#vm.vcpu.read(BASE_FIELDS[segment]);
+    return (base + (this.#i.addressSize === 4 ? offset : offset & 0xffff)) >>> 0;
+  }
+
+  #register(index: number, size: number): number {
+    const { vcpu } = this.#vm;
+    if (size === 1) return (vcpu.getRegister(index & 3) >>> (index & 4 ? 8 : 0)) & 0xff;
+    return vcpu.getRegister(index) & mask(size);
+  }
+
+  #setRegister(index: number, size: number, value: number): void {
+    const { vcpu } = this.#vm;
+    const place = size === 1 ? index & 3 : index;
+    const shift = size === 1 && index & 4 ? 8 : 0;
+    const field = mask(size) << shift;
+    vcpu.setRegister(place, (vcpu.getRegister(place) & ~field) | ((value << shift) & field));
+  }
+}

@@ -1,0 +1,50 @@
+/** Instructions that exit and need little: CPUID, HLT, RDTSC, caches, and those that the guest's processor does not have. */
+
+import { EAX, EBX, ECX, EDX } from '../../base/registers.ts';
+import { UD } from '../../base/signal.ts';
+import * as F from '../../vmx/fields.ts';
+import type { ExitHandler } from './handler.ts';
+
+const CPUID_FEATURES = 1;
+const CPUID_1_ECX_VMX = 1 << 5;
+
+/** The guest's processor is the machine's, without VMX. */
+export const cpuid: ExitHandler = (vm, root) => {
+  const { general } = vm.vcpu;
+  const leaf = general[EAX];
+  const { eax, ebx, ecx, edx } = root.cpuid(leaf, general[ECX]);
+  general[EAX] = eax;
+  general[EBX] = ebx;
+  general[ECX] = leaf === CPUID_FEATURES ? ecx & ~CPUID_1_ECX_VMX : ecx;
+  general[EDX] = edx;
+  return 'done';
+};
+
+/** The virtual processor waits for an interrupt; its turn is over. */
+export const hlt: ExitHandler = (vm) => {
+  vm.vcpu.halted = true;
+  return 'done';
+};
+
+/** RDTSC, where the processor does not let the offset do it. */
+export const rdtsc: ExitHandler = (vm) => {
+  const tsc = vm.time + vm.tscAdjust;
+  vm.vcpu.general[EAX] = tsc | 0;
+  vm.vcpu.general[EDX] = Math.floor(tsc / 0x1_0000_0000) | 0;
+  return 'done';
+};
+
+/** INVD, WBINVD, PAUSE, MONITOR-like hints: nothing to do in a machine without caches. */
+export const nothing: ExitHandler = () => 'done';
+
+/** INVLPG: the guest's translations carry its VPID, so root mode can drop the one for it. */
+export const invlpg: ExitHandler = (vm, root) => {
+  if (vm.vpid !== 0) root.invvpid(0, vm.vpid, vm.vcpu.read(F.EXIT_QUALIFICATION) >>> 0);
+  return 'done';
+};
+
+/** VMX instructions, GETSEC, RSM, XSETBV: CPUID says that they do not exist. */
+export const undefinedInstruction: ExitHandler = (vm) => {
+  vm.raise(UD);
+  return 'resume';
+};

@@ -1,0 +1,51 @@
+/** EPT violations and misconfigurations. All of a VM's memory is mapped, so a violation is an access to an address where there
+ *  is none. Reference: SDM Vol. 3, "Exit Qualification for EPT Violations". */
+
+import { hex, join64 } from '../../base/int.ts';
+import { UD } from '../../base/signal.ts';
+import { INTERRUPTION_VALID } from '../../vmx/controls.ts';
+import * as F from '../../vmx/fields.ts';
+import { emulateInstruction } from '../emulate.ts';
+import type { Vm } from '../vm.ts';
+import type { ExitHandler } from './handler.ts';
+
+// Exit qualification
+const FETCH = 1 << 2;
+const LINEAR_VALID = 1 << 7;
+const FINAL_TRANSLATION = 1 << 8; // clear: an access to one of the guest's paging structures
+
+const guestPhysical = (vm: Vm): number =>
+  join64(vm.vcpu.read(F.GUEST_PHYSICAL_ADDRESS), vm.vcpu.read(F.GUEST_PHYSICAL_ADDRESS + 1));
+
+export const eptViolation: ExitHandler = (vm) => {
+  const { vcpu } = vm;
+  const qualification = vcpu.read(F.EXIT_QUALIFICATION);
+  const address = guestPhysical(vm);
+  const refuse = (what: string): 'resume' => {
+    vm.stop('unsupported', `${what} at guest-physical ${hex(address)}, which is outside the VM's memory`);
+    return 'resume';
+  };
+  if (vm.memory.toHost(address) >= 0) {
+    vm.stop(
+      'host-failure',
+      `EPT violation at ${hex(address)}, which is mapped (qualification ${hex(qualification, 3)})`,
+    );
+    return 'resume';
+  }
+  if (vcpu.read(F.IDT_VECTORING_INFORMATION) & INTERRUPTION_VALID)
+    return refuse('delivery of an event to a stack or table');
+  if (!(qualification & LINEAR_VALID) || !(qualification & FINAL_TRANSLATION)) return refuse('page table');
+  if (qualification & FETCH) {
+    vm.stats.floats++;
+    vm.raise(UD); // all ones are no instruction
+    return 'resume';
+  }
+  const emulated = emulateInstruction(vm);
+  if ('unsupported' in emulated) return refuse(emulated.unsupported);
+  return emulated.done ? 'done' : 'resume';
+};
+
+export const eptMisconfiguration: ExitHandler = (vm) => {
+  vm.stop('ept-misconfiguration', `the EPT entry for guest-physical ${hex(guestPhysical(vm))} has reserved bits set`);
+  return 'resume';
+};

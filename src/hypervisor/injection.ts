@@ -1,0 +1,50 @@
+/** What a guest gets delivered at its next VM entry.
+ *  Reference: SDM Vol. 3, "Event Injection", "Information for VM Exits That Occur During Event Delivery". */
+
+import { INTERRUPTION_ERROR_CODE, INTERRUPTION_TYPE, INTERRUPTION_VALID } from '../vmx/controls.ts';
+import * as F from '../vmx/fields.ts';
+import type { Vcpu } from './vcpu.ts';
+import type { Vm } from './vm.ts';
+
+const EVENT_BITS = 0x8000_0fff | 0; // valid, error code, type, vector: the same in both formats
+
+/** Arranges the delivery of one event, the most urgent first, and an interrupt window for what has to wait. */
+export function deliverPending(vm: Vm): void {
+  const { vcpu } = vm;
+  if (vcpu.pending !== null) {
+    const { information, errorCode, instructionLength } = vcpu.pending;
+    vcpu.pending = null;
+    vcpu.write(F.VM_ENTRY_INTERRUPTION_INFORMATION, information);
+    if (information & INTERRUPTION_ERROR_CODE) vcpu.write(F.VM_ENTRY_EXCEPTION_ERROR_CODE, errorCode);
+    if (instructionLength > 0) vcpu.write(F.VM_ENTRY_INSTRUCTION_LENGTH, instructionLength);
+  } else if (vm.interruptLine && vcpu.canTakeInterrupt) {
+    const vector = vm.devices.acknowledge();
+    vcpu.write(
+      F.VM_ENTRY_INTERRUPTION_INFORMATION,
+      INTERRUPTION_VALID | (INTERRUPTION_TYPE.EXTERNAL_INTERRUPT << 8) | vector,
+    );
+    vm.stats.interrupts++;
+  }
+  vcpu.windowExiting = vm.interruptLine;
+}
+
+/** An exit cut the delivery of an event short: unless a handler decides otherwise, it is delivered again. */
+export function keepInterruptedEvent(vm: Vm): void {
+  const vectoring = vm.vcpu.read(F.IDT_VECTORING_INFORMATION);
+  if ((vectoring & INTERRUPTION_VALID) === 0) return;
+  vm.vcpu.pending = interruptedEvent(vm.vcpu, vectoring);
+  vm.stats.reinjections++;
+}
+
+function interruptedEvent(vcpu: Vcpu, vectoring: number): NonNullable<Vcpu['pending']> {
+  const type = (vectoring >> 8) & 7;
+  const isSoftware =
+    type === INTERRUPTION_TYPE.SOFTWARE_INTERRUPT ||
+    type === INTERRUPTION_TYPE.SOFTWARE_EXCEPTION ||
+    type === INTERRUPTION_TYPE.PRIVILEGED_SOFTWARE_EXCEPTION;
+  return {
+    information: vectoring & EVENT_BITS,
+    errorCode: vectoring & INTERRUPTION_ERROR_CODE ? vcpu.read(F.IDT_VECTORING_ERROR_CODE) : 0,
+    instructionLength: isSoftware ? vcpu.read(F.VM_EXIT_INSTRUCTION_LENGTH) : 0,
+  };
+}

@@ -1,0 +1,126 @@
+/** A virtual processor: its VMCS, and what a VMCS does not hold. The VMCS must be current when fields are accessed. */
+
+import { EAX, EBP, EBX, ECX, EDI, EDX, ESI, ESP, FLAG_IF } from '../base/registers.ts';
+import type { RootMode } from '../machine/root-mode.ts';
+import {
+  BLOCKING_BY_MOV_SS,
+  BLOCKING_BY_STI,
+  INTERRUPTION_ERROR_CODE,
+  INTERRUPTION_TYPE,
+  INTERRUPTION_VALID,
+  PRIMARY,
+} from '../vmx/controls.ts';
+import { vmErrorText } from '../vmx/exit-reasons.ts';
+import * as F from '../vmx/fields.ts';
+
+/** General registers that root mode holds; ESP has a VMCS field. */
+const HELD = [EAX, ECX, EDX, EBX, EBP, ESI, EDI] as const;
+
+/** An event for the next VM entry, in the format of the VM-entry fields. */
+export interface PendingEvent {
+  readonly information: number;
+  readonly errorCode: number;
+  readonly instructionLength: number;
+}
+
+export class Vcpu {
+  readonly #root: RootMode;
+  /** Host-physical address of the VMCS. */
+  readonly vmcs: number;
+  readonly #primaryControls: number;
+  /** By register-file index; ESP's place is unused. */
+  readonly general = new Int32Array(8);
+  cr2 = 0;
+  launched = false;
+  /** Executed HLT and waits for an interrupt. */
+  halted = false;
+  pending: PendingEvent | null = null;
+  #windowExiting = false;
+
+  constructor(root: RootMode, vmcs: number, primaryControls: number) {
+    this.#root = root;
+    this.vmcs = vmcs;
+    this.#primaryControls = primaryControls;
+  }
+
+  /** VMREAD, as a 32-bit pattern. */
+  read(field: number): number {
+    const value = this.#root.vmread(field);
+    if (typeof value === 'number') return value | 0;
+    throw new Error(`VMREAD of field ${field.toString(16)}h failed: ${value.ok ? '' : vmErrorText(value.error)}`);
+  }
+
+  /** VMWRITE. Of a 64-bit field the low half, which clears the high one. */
+  write(field: number, value: number): void {
+    const result = this.#root.vmwrite(field, value | 0);
+    if (!result.ok) throw new Error(`VMWRITE of field ${field.toString(16)}h failed: ${vmErrorText(result.error)}`);
+  }
+
+  /** A general register, ESP included. */
+  getRegister(index: number): number {
+    return index === ESP ? this.read(F.GUEST_RSP) : this.general[index];
+  }
+
+  setRegister(index: number, value: number): void {
+    if (index === ESP) this.write(F.GUEST_RSP, value);
+    else this.general[index] = value;
+  }
+
+  /** Root mode's registers become the guest's, just before an entry … */
+  loadGeneral(): void {
+    for (const index of HELD) this.#root.setRegister(index, this.general[index]);
+  }
+
+  /** … and are the guest's still, just after an exit. */
+  saveGeneral(): void {
+    for (const index of HELD) this.general[index] = this.#root.getRegister(index);
+  }
+
+  /** Current privilege level: DPL of SS. */
+  get cpl(): number {
+    return (this.read(F.GUEST_SS_ACCESS_RIGHTS) >> 5) & 3;
+  }
+
+  get interruptsEnabled(): boolean {
+    return (this.read(F.GUEST_RFLAGS) & FLAG_IF) !== 0;
+  }
+
+  /** An external interrupt could be delivered at this boundary. */
+  get canTakeInterrupt(): boolean {
+    return (
+      this.interruptsEnabled &&
+      (this.read(F.GUEST_INTERRUPTIBILITY_STATE) & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS)) === 0
+    );
+  }
+
+  /** Asks for an exit as soon as an interrupt could be delivered, or no longer. */
+  set windowExiting(wanted: boolean) {
+    if (wanted === this.#windowExiting) return;
+    this.#windowExiting = wanted;
+    const window = wanted ? PRIMARY.INTERRUPT_WINDOW_EXITING : 0;
+    this.write(F.PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, this.#primaryControls | window);
+  }
+
+  /** Raises an exception in the guest at the next entry. Fault-like: EIP stays at the instruction. */
+  raise(vector: number, errorCode = -1): void {
+    const withCode = errorCode >= 0 ? INTERRUPTION_ERROR_CODE : 0;
+    this.pending = {
+      information: INTERRUPTION_VALID | withCode | (INTERRUPTION_TYPE.HARDWARE_EXCEPTION << 8) | vector,
+      errorCode: Math.max(errorCode, 0),
+      instructionLength: 0,
+    };
+  }
+
+  /** Moves EIP behind the instruction that exited and ends what it shadowed. */
+  advance(): void {
+    this.write(F.GUEST_RIP, this.read(F.GUEST_RIP) + this.read(F.VM_EXIT_INSTRUCTION_LENGTH));
+    this.endShadow();
+  }
+
+  /** Blocking by STI and MOV SS lasts one instruction. */
+  endShadow(): void {
+    const state = this.read(F.GUEST_INTERRUPTIBILITY_STATE);
+    const open = state & ~(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
+    if (open !== state) this.write(F.GUEST_INTERRUPTIBILITY_STATE, open);
+  }
+}
