@@ -23,6 +23,8 @@ export class Nested implements EntryMemory {
   rights = 0;
   entry = -1;
   walked = false;
+  /** Whether nothing was cached. */
+  missed = false;
   /** After a failure: the address (page and offset), the access, and whether it was a misconfiguration. */
   failedPage = 0;
   failedOffset = 0;
@@ -48,12 +50,14 @@ export class Nested implements EntryMemory {
   translate(page: number, offset: number, access: number, cached: boolean): boolean {
     this.entry = -1;
     this.walked = false;
+    this.missed = true;
     const caches = cached ? this.#caches : null;
     const space = this.space;
     if (caches !== null && space !== null) {
       const store = caches.guestPhysical;
       const e = store.find(space, page);
       if (e >= 0) {
+        this.missed = false;
         this.shift = store.shift(e);
         this.rights = store.flags[e] & 7;
         this.frame = store.frame[e] | (page & ((1 << this.shift) - 1));

@@ -12,7 +12,6 @@ export interface StoreState {
   readonly free: readonly number[];
   readonly random: number;
   readonly nextId: number;
-  readonly evictions: number;
   readonly tags: readonly {
     readonly vpid: number;
     readonly eptrta: number;
@@ -50,7 +49,6 @@ function saveStore(store: Store): StoreState {
   return {
     ...store.freeList(),
     nextId: store.spaces.nextId,
-    evictions: store.evictions,
     tags: tags.map((tag) => ({
       vpid: tag.vpid,
       eptrta: tag.eptrta,
@@ -123,7 +121,6 @@ function checkStore(s: Unvalidated<StoreState>, field: string, capacity: number,
   const random = int32(s.random, `${field}.random`);
   if (random === 0) throw new InvalidInput(`${field}.random is 0, must be another number`);
   const nextId = integer(s.nextId, `${field}.nextId`, 1, Number.MAX_SAFE_INTEGER);
-  const evictions = count(s.evictions, `${field}.evictions`);
   const ids = new Set<string | number>();
   const once = (value: string | number, where: string): void => {
     if (ids.has(value)) throw new InvalidInput(`${where}: ${value} is there twice`);
@@ -154,12 +151,11 @@ function checkStore(s: Unvalidated<StoreState>, field: string, capacity: number,
   });
   if (seen.includes(0))
     throw new InvalidInput(`${field}: entry ${seen.indexOf(0)} of ${used} is neither cached nor free`);
-  return { used, free, random, nextId, evictions, tags };
+  return { used, free, random, nextId, tags };
 }
 
 function restoreStore(store: Store, s: StoreState): void {
   store.reset(s.used, s.free, s.random);
-  store.evictions = s.evictions;
   for (const t of s.tags) {
     const space = store.spaces.get(t.vpid, t.eptrta);
     const tag = t.global ? space.global : space.plain;

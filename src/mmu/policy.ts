@@ -1,5 +1,7 @@
 /** How translations are cached: how many, and for how long beyond need. */
 
+import { InvalidInput } from '../base/errors.ts';
+
 export type TranslationCacheOptions =
   /** As many as there are. */
   | { readonly kind: 'unlimited' }
@@ -26,6 +28,8 @@ export class TranslationPolicy {
   constructor(options: TranslationCacheOptions) {
     const seed = options.kind === 'unlimited' ? undefined : options.seed;
     this.capacity = options.kind === 'modelled' ? (options.entries ?? 1536) : UNLIMITED;
+    if (!(Number.isInteger(this.capacity) && this.capacity >= 1 && this.capacity <= UNLIMITED))
+      throw new InvalidInput(`translation cache: ${this.capacity} entries, must be 1 to ${UNLIMITED}`);
     this.stalest = options.kind === 'stalest';
     this.draws = this.stalest && seed !== undefined;
     this.#seed = (seed ?? 1) | 0;

@@ -4,6 +4,7 @@
  *  Parallel arrays, one element an entry. An entry is in the hash chain of (key, tag), and in the chain of its tag or the free
  *  list. Entries that died with their tag stay in their hash chain, where nobody looks for them, until they are used again. */
 
+import type { MmuCounts } from './observer.ts';
 import type { TranslationPolicy } from './policy.ts';
 import { type Space, Spaces, type Tag } from './space.ts';
 
@@ -52,11 +53,11 @@ export class Store {
   #random: number;
   readonly #capacity: number;
   readonly #policy: TranslationPolicy;
+  readonly #counts: MmuCounts;
   readonly #dropped: Dropped;
-  /** Entries that gave way for want of room. */
-  evictions = 0;
 
-  constructor(policy: TranslationPolicy, salt: number, dropped: Dropped) {
+  constructor(policy: TranslationPolicy, salt: number, counts: MmuCounts, dropped: Dropped) {
+    this.#counts = counts;
     this.#policy = policy;
     this.#capacity = policy.capacity;
     this.#dropped = dropped;
@@ -288,7 +289,7 @@ export class Store {
     x ^= x << 5;
     this.#random = x;
     const victim = (x >>> 0) % this.#capacity;
-    this.evictions++;
+    this.#counts.evictions++;
     this.#drop(victim);
     this.#unchain(victim);
     this.#unhash(victim);

@@ -2,6 +2,7 @@
  *  every policy. The guest-physical store serves accesses with paging off; walks use it, and the caches of table
  *  entries, only in `stalest`: elsewhere each walk reads every entry. */
 import { FastTables } from './fast-tables.ts';
+import type { MmuCounts } from './observer.ts';
 import { type TranslationCacheOptions, TranslationPolicy } from './policy.ts';
 import { type Dropped, ENTRY_FETCHED, Store } from './store.ts';
 
@@ -18,7 +19,7 @@ export class TranslationCaches {
   readonly eptStructures: Store;
   readonly all: readonly Store[];
 
-  constructor(options: TranslationCacheOptions, contexts: number, frames: number) {
+  constructor(options: TranslationCacheOptions, contexts: number, frames: number, counts: MmuCounts) {
     this.policy = new TranslationPolicy(options);
     this.fast = new FastTables(contexts, frames);
     const dropped: Dropped = (page, shift, mask, flags) => {
@@ -26,10 +27,10 @@ export class TranslationCaches {
       if ((flags & ENTRY_FETCHED) !== 0) this.fast.generation++;
     };
     const nothing: Dropped = () => {};
-    this.linear = new Store(this.policy, 1, dropped);
-    this.guestPhysical = new Store(this.policy, 2, dropped);
-    this.linearStructures = new Store(this.policy, 3, nothing);
-    this.eptStructures = new Store(this.policy, 4, nothing);
+    this.linear = new Store(this.policy, 1, counts, dropped);
+    this.guestPhysical = new Store(this.policy, 2, counts, dropped);
+    this.linearStructures = new Store(this.policy, 3, counts, nothing);
+    this.eptStructures = new Store(this.policy, 4, counts, nothing);
     this.all = [this.linear, this.guestPhysical, this.linearStructures, this.eptStructures];
   }
 }

@@ -1,0 +1,81 @@
+/** Page faults and EPT violations: what they kill, what the signal says of them. */
+import { PF, SIGNAL_EPT_MISCONFIGURATION, SIGNAL_EPT_VIOLATION, type Signal } from '../base/signal.ts';
+import { type FastContext, USER_CLASS } from './fast-tables.ts';
+import { invalidate } from './invalidate.ts';
+import type { Nested } from './nested.ts';
+import type { MmuCounts } from './observer.ts';
+import { WRITE } from './table-format.ts';
+import type { TranslationCaches } from './translation-caches.ts';
+
+/** #PF error code (SDM Vol. 3, "Page-Fault Exceptions"). Bit 4, instruction fetch, needs NX or SMEP, which are not offered. */
+export const PF_PRESENT = 1;
+export const PF_WRITE = 2;
+export const PF_USER = 4;
+export const PF_RESERVED = 8;
+
+/** Exit qualification of an EPT violation (SDM Vol. 3, "Exit Qualification for EPT Violations"): bits 2:0 are the access,
+ *  5:3 the rights that the entries gave. */
+const EPT_RIGHTS = 3;
+const EPT_LINEAR_VALID = 0x80;
+/** The access was to the translated address, not to a paging-structure entry. */
+const EPT_FINAL = 0x100;
+
+export class Faults {
+  readonly #signal: Signal;
+  readonly #caches: TranslationCaches;
+  readonly #counts: MmuCounts;
+
+  constructor(signal: Signal, caches: TranslationCaches, counts: MmuCounts) {
+    this.#signal = signal;
+    this.#caches = caches;
+    this.#counts = counts;
+  }
+
+  /** #PF. `cause`: PF_PRESENT and PF_RESERVED. CR2 is the processor's to write, from signal.linear. */
+  pageFault(c: FastContext, linear: number, cause: number, access: number, because: string): never {
+    this.#counts.pageFaults++;
+    const target = { vpid: c.vpid, eptrta: c.eptrta, page: linear >>> 12, guestPage: 0 };
+    invalidate(this.#caches, this.#counts, 'pageFault', target);
+    this.#signal.linear = linear >>> 0;
+    const code = cause | (access === WRITE ? PF_WRITE : 0) | (c.class === USER_CLASS ? PF_USER : 0);
+    return this.#signal.raise(PF, code, because);
+  }
+
+  /** What EPT refused last. `final`: it was the access itself, not one to the guest's tables. */
+  eptFailure(c: FastContext, linear: number, nested: Nested, final: boolean): never {
+    const { failedPage, failedOffset, failedAccess, rights } = nested;
+    if (!nested.misconfigured)
+      return this.eptViolation(c, linear, failedPage, failedOffset, failedAccess, rights, final);
+    this.#counts.eptMisconfigurations++;
+    const because = 'an EPT entry is misconfigured';
+    return this.#raise(SIGNAL_EPT_MISCONFIGURATION, linear, failedPage, failedOffset, 0, because);
+  }
+
+  eptViolation(
+    c: FastContext,
+    linear: number,
+    page: number,
+    offset: number,
+    access: number,
+    rights: number,
+    final: boolean,
+  ): never {
+    this.#counts.eptViolations++;
+    const target = { vpid: c.vpid, eptrta: c.eptrta, page: linear >>> 12, guestPage: page };
+    invalidate(this.#caches, this.#counts, 'eptViolation', target);
+    const qualification = access | ((rights & 7) << EPT_RIGHTS) | EPT_LINEAR_VALID | (final ? EPT_FINAL : 0);
+    const because = 'EPT does not allow the access';
+    return this.#raise(SIGNAL_EPT_VIOLATION, linear, page, offset, qualification, because);
+  }
+
+  #raise(kind: number, linear: number, page: number, offset: number, qualification: number, because: string): never {
+    const signal = this.#signal;
+    signal.kind = kind;
+    signal.linear = linear >>> 0;
+    signal.guestPhysicalLow = ((page << 12) | offset) >>> 0;
+    signal.guestPhysicalHigh = page >>> 20;
+    signal.qualification = qualification;
+    signal.because = because;
+    throw signal;
+  }
+}

@@ -1,0 +1,215 @@
+/** The slow path from a linear address to the bus: looks into the caches, walks the tables, caches and copies what it found. */
+import { CR0, CR0_WP, CR3, CR4, CR4_PGE, CR4_PSE } from '../base/registers.ts';
+import { type FastContext, SUPERVISOR, SUPERVISOR_WP, UNPAGED, USER_CLASS, WRITE_HALF } from './fast-tables.ts';
+import { type Faults, PF_PRESENT, PF_RESERVED } from './faults.ts';
+import { ia32, ia32Pse } from './ia32.ts';
+import { bareEntries, type Nested } from './nested.ts';
+import type { MmuCounts } from './observer.ts';
+import type { PhysicalMemory } from './physical-memory.ts';
+import { NO_EPT, type Space } from './space.ts';
+import { ENTRY_DIRTY, ENTRY_FETCHED, ENTRY_PIECE, EPT_RIGHTS_SHIFT, type Store } from './store.ts';
+import { EXECUTE, READ, USER, WRITE } from './table-format.ts';
+import type { TranslationCaches } from './translation-caches.ts';
+import { ABSENT, RESERVED, type StructureCache, UNREACHABLE, WALKED, type Walker } from './walker.ts';
+
+/** What a translator works with. */
+export interface TranslatorParts {
+  readonly memory: PhysicalMemory;
+  readonly registers: Int32Array;
+  readonly caches: TranslationCaches;
+  readonly counts: MmuCounts;
+  readonly faults: Faults;
+  readonly walker: Walker;
+  readonly nested: Nested;
+}
+
+export class Translator {
+  /** The context in force. */
+  context: FastContext;
+  readonly #T: Int32Array;
+  readonly #S: Int32Array;
+  readonly #frames: number;
+  readonly #memory: PhysicalMemory;
+  readonly #caches: TranslationCaches;
+  readonly #counts: MmuCounts;
+  readonly #faults: Faults;
+  readonly #walker: Walker;
+  readonly #nested: Nested;
+  /** Remembered page-directory entries; null where every walk reads them. */
+  readonly #structures: StructureCache | null;
+  #space: Space;
+
+  constructor(parts: TranslatorParts) {
+    const { memory, caches, nested } = parts;
+    this.#T = caches.fast.T;
+    this.#S = parts.registers;
+    this.#frames = memory.bytes >>> 12;
+    this.#memory = memory;
+    this.#caches = caches;
+    this.#counts = parts.counts;
+    this.#faults = parts.faults;
+    this.#walker = parts.walker;
+    this.#nested = nested;
+    const { linear, linearStructures, eptStructures, policy } = caches;
+    const cache = (store: Store): StructureCache | null =>
+      policy.stalest ? { store, tag: store.spaces.get(0, NO_EPT).plain } : null;
+    this.#structures = cache(linearStructures);
+    nested.structures = cache(eptStructures);
+    this.#space = linear.spaces.get(0, NO_EPT);
+    this.context = caches.fast.select(0, NO_EPT, UNPAGED, null);
+  }
+
+  /** Puts the context of this VPID, EPT root and class into force. */
+  select(vpid: number, eptrta: number, cls: number): void {
+    const c = this.context;
+    this.context = this.#caches.fast.select(vpid, eptrta, cls, c);
+    if (c.vpid !== vpid || c.eptrta !== eptrta) this.selectSpace();
+  }
+
+  /** Looks the spaces of the context in force up in every store. */
+  selectSpace(): void {
+    const { vpid, eptrta } = this.context;
+    const { linear, linearStructures, guestPhysical, eptStructures } = this.#caches;
+    const nested = this.#nested;
+    this.#space = linear.spaces.get(vpid, eptrta);
+    if (this.#structures !== null) this.#structures.tag = linearStructures.spaces.get(vpid, eptrta).plain;
+    nested.root = eptrta;
+    nested.space = guestPhysical.spaces.get(0, eptrta);
+    if (nested.structures !== null) nested.structures.tag = eptStructures.spaces.get(0, eptrta).plain;
+  }
+
+  /** The context of user or supervisor accesses in the space in force. */
+  contextFor(user: boolean): FastContext {
+    const c = this.context;
+    if (c.class === UNPAGED || (c.class === USER_CLASS) === user) return c;
+    const cls = user ? USER_CLASS : (this.#S[CR0] & CR0_WP) !== 0 ? SUPERVISOR_WP : SUPERVISOR;
+    return this.#caches.fast.select(c.vpid, c.eptrta, cls, c);
+  }
+
+  /** Bus address for a data access: from the fast tables, else by translation. */
+  at(c: FastContext, linear: number, access: number): number {
+    const e = this.#T[c.base + (access === WRITE ? WRITE_HALF : 0) + (linear >>> 12)];
+    return (e & 0xfff) === 0 ? e ^ linear : this.translate(c, linear, access);
+  }
+
+  /** Bus address of a linear one; sets flags, caches, fills the fast tables; throws the signal. */
+  translate(c: FastContext, linear: number, access: number): number {
+    const page = linear >>> 12;
+    const offset = linear & 0xfff;
+    if (c.class === UNPAGED) return this.#unpaged(c, linear, access);
+    const store = this.#caches.linear;
+    let e = store.find(this.#space, page);
+    if (e < 0) {
+      this.#counts.tlbMisses++;
+      e = this.#walk(c, linear, access);
+    } else {
+      const flags = store.flags[e];
+      if (!permits(flags, access, c.class)) {
+        if (this.#caches.policy.stalest)
+          this.#faults.pageFault(c, linear, PF_PRESENT, access, 'the cached translation forbids it');
+        this.#counts.rightsWalks++;
+        e = this.#walk(c, linear, access);
+      } else if (((flags >>> EPT_RIGHTS_SHIFT) & access) === 0) {
+        if (this.#caches.policy.stalest) {
+          const guestPage = store.guestFrame[e] | (page & ((1 << store.shift(e)) - 1));
+          this.#faults.eptViolation(c, linear, guestPage, offset, access, flags >>> EPT_RIGHTS_SHIFT, true);
+        }
+        this.#counts.rightsWalks++;
+        e = this.#walk(c, linear, access);
+      } else if (access === WRITE && (flags & ENTRY_DIRTY) === 0) {
+        this.#counts.dirtyWalks++;
+        e = this.#walk(c, linear, access);
+      }
+    }
+    const flags = store.flags[e];
+    if (access === EXECUTE) store.flags[e] = flags | ENTRY_FETCHED;
+    const frame = store.frame[e] | (page & ((1 << store.shift(e)) - 1));
+    if (frame < this.#frames && permits(flags, READ, c.class) && ((flags >>> EPT_RIGHTS_SHIFT) & READ) !== 0) {
+      const writable =
+        (flags & ENTRY_DIRTY) !== 0 &&
+        ((flags >>> EPT_RIGHTS_SHIFT) & WRITE) !== 0 &&
+        permits(flags, WRITE, c.class) &&
+        this.#memory.pageFlags[frame] === 0;
+      this.#caches.fast.fill(c, page, frame, writable, store.tagOf(e).global);
+      store.mask[e] = store.mask[e] | (1 << c.index);
+    }
+    return frame * 4096 + offset;
+  }
+
+  /** CR0.PG = 0: the linear address is the physical one, of the guest if EPT is on (unrestricted guest). */
+  #unpaged(c: FastContext, linear: number, access: number): number {
+    const page = linear >>> 12;
+    let frame = page;
+    let rights = READ | WRITE | EXECUTE;
+    if (c.eptrta !== NO_EPT) {
+      const nested = this.#nested;
+      const ok = nested.translate(page, linear & 0xfff, access, true);
+      if (nested.walked) {
+        this.#counts.walks++;
+        if (nested.missed) this.#counts.tlbMisses++;
+        else this.#counts.rightsWalks++;
+      }
+      if (!ok) this.#faults.eptFailure(c, linear, this.#nested, true);
+      frame = nested.frame;
+      rights = nested.rights;
+      const store = this.#caches.guestPhysical;
+      if (access === EXECUTE) store.flags[nested.entry] = store.flags[nested.entry] | ENTRY_FETCHED;
+      store.mask[nested.entry] = store.mask[nested.entry] | (1 << c.index);
+    }
+    if (frame < this.#frames && (rights & READ) !== 0)
+      this.#caches.fast.fill(c, page, frame, (rights & WRITE) !== 0 && this.#memory.pageFlags[frame] === 0, false);
+    return frame * 4096 + (linear & 0xfff);
+  }
+
+  /** Walks the tables for an access and caches what it finds; the entry. */
+  #walk(c: FastContext, linear: number, access: number): number {
+    const page = linear >>> 12;
+    const walker = this.#walker;
+    const nested = c.eptrta === NO_EPT ? null : this.#nested;
+    const entries = nested ?? bareEntries;
+    const format = (this.#S[CR4] & CR4_PSE) !== 0 ? ia32Pse : ia32;
+    this.#counts.walks++;
+    const outcome = walker.walk(format, entries, this.#S[CR3] >>> 12, page, this.#structures);
+    if (outcome !== WALKED || !permits(walker.rights, access, c.class)) this.#refuse(c, linear, access, outcome);
+    if (!walker.markUsed(format, entries, page, access === WRITE, this.#structures))
+      this.#faults.eptFailure(c, linear, this.#nested, false);
+
+    let { frame, shift } = walker;
+    const guestFrame = frame;
+    let flags = walker.rights | (walker.dirty ? ENTRY_DIRTY : 0);
+    if (nested === null) flags |= (READ | WRITE | EXECUTE) << EPT_RIGHTS_SHIFT;
+    else {
+      if (!nested.translate(frame, linear & 0xfff, access, this.#caches.policy.stalest))
+        this.#faults.eptFailure(c, linear, this.#nested, true);
+      frame = nested.frame;
+      flags |= nested.rights << EPT_RIGHTS_SHIFT;
+      if (nested.shift < shift) {
+        shift = nested.shift;
+        flags |= ENTRY_PIECE;
+      }
+    }
+    const inside = (1 << shift) - 1;
+    const store = this.#caches.linear;
+    const global = walker.global && (this.#S[CR4] & CR4_PGE) !== 0;
+    return store.insert(this.#space, page, shift, global, frame & ~inside, guestFrame & ~inside, flags);
+  }
+
+  /** A walk ended so that the access cannot be made. */
+  #refuse(c: FastContext, linear: number, access: number, outcome: number): never {
+    const { level } = this.#walker;
+    const entry = level === 2 ? 'page-directory entry' : 'page-table entry';
+    if (outcome === UNREACHABLE) return this.#faults.eptFailure(c, linear, this.#nested, false);
+    if (outcome === ABSENT) return this.#faults.pageFault(c, linear, 0, access, `the ${entry} is not present`);
+    const [cause, because] =
+      outcome === RESERVED
+        ? [PF_PRESENT | PF_RESERVED, `a reserved bit is set in the ${entry}`]
+        : [PF_PRESENT, access === WRITE ? 'the page may not be written' : 'the page is a supervisor page'];
+    return this.#faults.pageFault(c, linear, cause, access, because);
+  }
+}
+
+/** Whether rights by the guest's tables allow the access to this class (SDM Vol. 3, "Access Rights"). */
+export function permits(rights: number, access: number, cls: number): boolean {
+  if (cls === USER_CLASS) return (rights & USER) !== 0 && (rights & access) !== 0;
+  return (rights & access) !== 0 || (access === WRITE && cls === SUPERVISOR);
+}
