@@ -173,10 +173,15 @@ export class Cpu {
     this.updateInterruptEvent();
   }
 
-  /** Recomputes whether the loop has to come out for an interrupt: the line is up and software lets it in (or an exit might be due). */
+  /** Recomputes whether the loop has to come out for an interrupt: the line is up and software, or the execution monitor, lets
+   *  it through, or the monitor waits for the moment when software would. */
   updateInterruptEvent(): void {
-    const open = (this.S[EFLAGS] & FLAG_IF) !== 0 || (this.monitor?.nonRoot ?? false);
-    if (this.interruptLine && open) this.S[EVENTS] |= EVENT_INTERRUPT;
+    const enabled = (this.S[EFLAGS] & FLAG_IF) !== 0;
+    const monitor = this.monitor;
+    const due = enabled
+      ? this.interruptLine || monitor?.windowWanted === true
+      : this.interruptLine && monitor?.interruptsExit === true;
+    if (due) this.S[EVENTS] |= EVENT_INTERRUPT;
     else this.S[EVENTS] &= ~EVENT_INTERRUPT;
   }
 

@@ -21,6 +21,10 @@ export interface ExecutionMonitor {
   readonly inVmxOperation: boolean;
   /** In VMX non-root operation. False makes every `intercept…` below return false at once; handlers test it first. */
   readonly nonRoot: boolean;
+  /** In non-root operation with external-interrupt exiting: a raised interrupt line ends it whatever IF says. */
+  readonly interruptsExit: boolean;
+  /** In non-root operation with interrupt-window exiting: to be asked as soon as IF is set. */
+  readonly windowWanted: boolean;
 
   /** An instruction whose row says `exits`, after #UD and privilege checks, before its operands are accessed.
    *  `operand`: INVLPG linear address; RDMSR/WRMSR the MSR index; otherwise 0. */

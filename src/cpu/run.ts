@@ -38,6 +38,7 @@ export function run(cpu: Cpu, budget: number): RunEnd {
   cpu.endTime = cpu.now() + budget;
   cpu.remaining = budget;
   cpu.cut = Number.POSITIVE_INFINITY;
+  if (cpu.monitor !== null && cpu.monitor.nextDeadline() <= cpu.now()) cpu.S[EVENTS] |= EVENT_BOUNDARY;
   try {
     return execute(cpu);
   } catch (error) {

@@ -10,6 +10,8 @@ import type { SerialLine } from '../devices/ports.ts';
 import { PhysicalMemory } from '../mmu/physical-memory.ts';
 import type { TranslationCacheOptions } from '../mmu/policy.ts';
 import { PortSpace } from '../mmu/port-space.ts';
+import type { VmxSettings } from '../vmx/context.ts';
+import { Vmx } from '../vmx/vmx.ts';
 import { type BoardDescription, PC } from './board.ts';
 import { type BoardDevices, instantiate } from './board-devices.ts';
 import { loadEntry } from './entry-registers.ts';
@@ -28,6 +30,8 @@ export interface MachineOptions {
   readonly contexts?: number;
   /** @defaultValue a PC: interrupt controllers, timer, two serial ports, power-off and debug-exit ports */
   readonly board?: BoardDescription;
+  /** What the virtualisation extension offers. @defaultValue all that there is */
+  readonly vmx?: VmxSettings;
   /** Serial lines of the board, in its order. */
   readonly serial?: readonly SerialLine[];
 }
@@ -62,6 +66,8 @@ export class Machine {
   readonly cpu: Cpu;
   readonly clock: VirtualClock;
   readonly devices: BoardDevices;
+  /** The processor's virtualisation extension, if its model has one. */
+  readonly vmx: Vmx | null;
   /** Ticks of virtual time that passed while the processor was halted. */
   idleTicks = 0;
   #end: StopReason | null = null;
@@ -76,6 +82,8 @@ export class Machine {
       ...(options.translationCache ? { cache: options.translationCache } : {}),
       ...(options.contexts ? { contexts: options.contexts } : {}),
     });
+    this.vmx = this.cpu.model.features.has('VMX') ? new Vmx(this.cpu, options.vmx) : null;
+    this.cpu.monitor = this.vmx;
     this.clock = new VirtualClock(() => this.cpu.now());
     this.clock.onAlarmSet = (at) => this.cpu.shorten(at);
     this.devices = instantiate(options.board ?? PC, {
@@ -105,17 +113,17 @@ export class Machine {
       const left = last - this.instructions;
       if (left <= 0) return { kind: 'limit' };
       if (options.until?.()) return { kind: 'stopped', why: 'until' };
-      const alarm = Math.min(this.clock.next, this.cpu.monitor?.nextDeadline() ?? Number.POSITIVE_INFINITY);
-      const budget = Math.max(1, Math.min(left, alarm - this.cpu.now(), LOOK));
+      const budget = Math.max(1, Math.min(left, this.#nextEvent() - this.cpu.now(), LOOK));
       const ended = this.#runOnce(budget);
       if (this.#end !== null) return this.#end;
       if (typeof ended !== 'string') return ended;
       if (ended === 'shutdown') return { kind: 'triple-fault' };
       if (ended === 'halted') {
-        if (!this.#canWake() || this.clock.next === Number.POSITIVE_INFINITY || ++fruitless > FRUITLESS_ALARMS) {
+        const next = this.#nextEvent();
+        if (!this.#canWake() || next === Number.POSITIVE_INFINITY || ++fruitless > FRUITLESS_ALARMS) {
           return { kind: 'halted' };
         }
-        this.#skipTo(this.clock.next);
+        this.#skipTo(next);
       } else fruitless = 0;
     }
   }
@@ -162,6 +170,11 @@ export class Machine {
   /** A halted processor takes interrupts, or in non-root operation whatever the monitor waits for. */
   #canWake(): boolean {
     return (this.cpu.S[EFLAGS] & FLAG_IF) !== 0 || (this.cpu.monitor?.nonRoot ?? false);
+  }
+
+  /** Virtual time of the next alarm, or of the end of the preemption timer. */
+  #nextEvent(): number {
+    return Math.min(this.clock.next, this.cpu.monitor?.nextDeadline() ?? Number.POSITIVE_INFINITY);
   }
 
   #skipTo(time: number): void {

@@ -1,5 +1,6 @@
 /** What a processor offers in VMX (SDM Vol. 3, Appendix A, "VMX Capability Reporting Facility"), and the MSRs that say so. */
 import type { U64 } from '../base/int.ts';
+import { cr4Mask, type ProcessorModel } from '../cpu/model.ts';
 import { PIN_BASED, PRIMARY, SECONDARY, VM_ENTRY, VM_EXIT } from './controls.ts';
 import { FIELDS } from './field-table.ts';
 import * as F from './fields.ts';
@@ -155,6 +156,15 @@ export function vmxCapabilities(options: VmxOptions = defaultVmxOptions): VmxCap
     msrAreaEntries: 512,
     eptVpid: options.eptVpid,
   };
+}
+
+/** What ringlet offers on a processor of that model. */
+export function modelCapabilities(model: ProcessorModel): VmxCapabilities {
+  return vmxCapabilities({
+    ...defaultVmxOptions,
+    cr4: cr4Mask(model),
+    physicalAddressBits: model.physicalAddressBits,
+  });
 }
 
 /** Does `word` allow setting all bits of `mask`? */

@@ -1,0 +1,192 @@
+/** VM entries (SDM Vol. 3, "VM Entries"): checks, loading guest state, event injection. */
+import { Unimplemented } from '../base/errors.ts';
+import {
+  ACTIVITY,
+  CPL,
+  CR0,
+  CR0_PG,
+  CR4_PAE,
+  DR7,
+  EIP,
+  EVENT_HALT,
+  EVENT_STOP,
+  EVENTS,
+  FLAG_AC,
+  FLAG_TF,
+  FLAG_VM,
+  INTERRUPTIBILITY,
+  MODE,
+} from '../base/registers.ts';
+import { dispatch } from '../cpu/far/events.ts';
+import type { ProcessorEvent } from '../cpu/monitor.ts';
+import {
+  ALL_GROUPS,
+  type EntryCheck,
+  type FailedCheck,
+  failedChecks,
+  firstFailure,
+  groupsOfStage,
+  type Stage,
+} from './checks/index.ts';
+import type { VmxContext } from './context.ts';
+import {
+  BLOCKING_BY_MOV_SS,
+  BLOCKING_BY_STI,
+  INTERRUPTION_ERROR_CODE,
+  INTERRUPTION_TYPE,
+  PIN_BASED,
+  PRIMARY,
+  SECONDARY,
+  VM_ENTRY,
+} from './controls.ts';
+import { CR0_LOADED, loadHostState } from './exit.ts';
+import { ENTRY_FAILURE, EXIT, VM_ERROR } from './exit-reasons.ts';
+import { loadMsrArea } from './msr-areas.ts';
+import { GUEST_REGISTERS, GUEST_WORDS } from './state-map.ts';
+import type { Vmcs } from './vmcs.ts';
+import * as W from './words.ts';
+
+/** What became of VMLAUNCH or VMRESUME besides an error number: the guest's state, or the host's after a late failure, is loaded. */
+export const ENTERED = 0;
+
+/** VMLAUNCH and VMRESUME from the launch-state check on. Returns ENTERED or a VM-instruction error. */
+export function enter(x: VmxContext, vmcs: Vmcs, launch: boolean): number {
+  // "Basic VM-Entry Checks"
+  if ((x.cpu.S[INTERRUPTIBILITY] & BLOCKING_BY_MOV_SS) !== 0) return VM_ERROR.ENTRY_MOV_SS_BLOCKING;
+  if (launch && vmcs.launched) return VM_ERROR.VMLAUNCH_NON_CLEAR;
+  if (!launch && !vmcs.launched) return VM_ERROR.VMRESUME_NON_LAUNCHED;
+  // "Checks on VMX Controls and Host-State Area"
+  if (failing(x, vmcs, 'controls') !== null) return refused(x, VM_ERROR.ENTRY_INVALID_CONTROL, 'controls');
+  if (failing(x, vmcs, 'host') !== null) return refused(x, VM_ERROR.ENTRY_INVALID_HOST_STATE, 'host');
+  // "Checking and Loading Guest State"
+  const broken = failing(x, vmcs, 'guest');
+  if (broken !== null) {
+    failLate(x, EXIT.ENTRY_FAILURE_GUEST_STATE, broken.qualification, rowsOf(x, 'guest'));
+    return ENTERED;
+  }
+  refuseUnimplemented(x.words);
+  loadGuestState(x);
+  // "Loading MSRs"
+  const w = x.words;
+  if (w[W.W_ENTRY_MSR_LOAD_COUNT] !== 0) {
+    const result = loadMsrArea(x, w[W.W_ENTRY_MSR_LOAD], w[W.W_ENTRY_MSR_LOAD_COUNT]);
+    if (result.entry !== 0) {
+      const message = `entry ${result.entry} of the VM-entry MSR-load area cannot be loaded`;
+      failLate(x, EXIT.ENTRY_FAILURE_MSR_LOADING, result.entry, [
+        { id: result.rule, section: 'Loading MSRs', message, fields: [], stage: 'guest' },
+      ]);
+      return ENTERED;
+    }
+  }
+  vmcs.launched = true;
+  x.lastEntryFailure = null;
+  x.entries++;
+  if (w[W.W_ENTRY_INFO] < 0) inject(x);
+  return ENTERED;
+}
+
+/** The first row of a stage that does not hold. Looks only at groups that have changed since they held. */
+function failing(x: VmxContext, vmcs: Vmcs, stage: Stage): EntryCheck | null {
+  const broken = firstFailure(x.view, stage, vmcs.unchecked);
+  if (x.checkEverything) {
+    const all = firstFailure(x.view, stage, ALL_GROUPS);
+    if (all !== broken)
+      throw new Error(`entry checks disagree: ${broken?.id} of the changed groups, ${all?.id} of all`);
+  }
+  if (broken === null) vmcs.unchecked &= ~groupsOfStage(stage);
+  return broken;
+}
+
+const rowsOf = (x: VmxContext, stage: Stage): FailedCheck[] =>
+  failedChecks(x.view).filter((row) => row.stage === stage);
+
+function refused(x: VmxContext, error: number, stage: Stage): number {
+  x.lastEntryFailure = { error, reason: 0, rows: rowsOf(x, stage) };
+  return error;
+}
+
+/** "VM-Entry Failures During or After Loading Guest State": guest state is not saved, the injection stays valid. */
+function failLate(x: VmxContext, reason: number, qualification: number, rows: readonly FailedCheck[]): void {
+  const w = x.words;
+  x.lastEntryFailure = { error: 0, reason, rows };
+  w[W.W_REASON] = reason | ENTRY_FAILURE;
+  w[W.W_QUALIFICATION] = qualification;
+  w[W.W_EXIT_INFO] = 0;
+  w[W.W_VECTORING] = 0;
+  x.exits[reason]++;
+  loadHostState(x);
+}
+
+/** A guest may ask for what the machine does not have yet; better to say so at once. */
+function refuseUnimplemented(w: Int32Array): void {
+  const flags = w[W.W_GUEST_RFLAGS];
+  if ((flags & FLAG_VM) !== 0) throw new Unimplemented('virtual-8086 mode');
+  if ((flags & FLAG_TF) !== 0 || w[W.W_PENDING_DEBUG] !== 0) throw new Unimplemented('single step');
+  if ((w[W.W_GUEST_CR0] & CR0_PG) !== 0 && (w[W.W_GUEST_CR4] & CR4_PAE) !== 0) throw new Unimplemented('PAE paging');
+  const cpl3 = (w[W.W_GUEST_SS_ACCESS] & 0x60) === 0x60;
+  if ((flags & FLAG_AC) !== 0 && (w[W.W_GUEST_CR0] & 0x4_0000) !== 0 && cpl3)
+    throw new Unimplemented('alignment check');
+  const debug = (w[W.W_ENTRY_CONTROLS] & VM_ENTRY.LOAD_DEBUG_CONTROLS) !== 0 ? w[W.W_GUEST_DR7] : 0;
+  if ((debug & 0x20ff) !== 0) throw new Unimplemented('debug registers');
+}
+
+/** "Loading Guest State". */
+function loadGuestState(x: VmxContext): void {
+  const { cpu } = x;
+  const { S, mmu } = cpu;
+  const w = x.words;
+  for (let k = 0; k < GUEST_WORDS.length; k++) S[GUEST_REGISTERS[k]] = w[GUEST_WORDS[k]];
+  S[CR0] = (S[CR0] & ~CR0_LOADED) | (w[W.W_GUEST_CR0] & CR0_LOADED);
+  if ((w[W.W_ENTRY_CONTROLS] & VM_ENTRY.LOAD_DEBUG_CONTROLS) !== 0) {
+    S[DR7] = w[W.W_GUEST_DR7] | 0x400;
+    x.debugctl = w[W.W_DEBUGCTL];
+  }
+  S[EIP] = w[W.W_GUEST_RIP];
+  S[CPL] = (w[W.W_GUEST_SS_ACCESS] >> 5) & 3;
+  S[MODE] = -1;
+  x.nonRoot = true;
+  S[EVENTS] &= EVENT_STOP;
+  if (S[ACTIVITY] !== 0) S[EVENTS] |= EVENT_HALT;
+  x.tscOffset = x.primary(PRIMARY.USE_TSC_OFFSETTING) ? signed64(w[W.W_TSC_OFFSET], w[W.W_TSC_OFFSET + 1]) : 0;
+  startTimer(x);
+  cpu.setFlags(w[W.W_GUEST_RFLAGS]);
+  const nmiWindow = x.primary(PRIMARY.NMI_WINDOW_EXITING);
+  x.wantBoundary(nmiWindow || x.deadline <= cpu.now());
+  cpu.shorten(x.deadline);
+  // "Clearing Address-Range Monitoring" has no object. "Updating translation caches":
+  mmu.vpid = x.secondary(SECONDARY.ENABLE_VPID) ? w[W.W_VPID] : 0;
+  mmu.eptEnabled = x.secondary(SECONDARY.ENABLE_EPT);
+  mmu.eptpLow = w[W.W_EPTP];
+  mmu.eptpHigh = w[W.W_EPTP + 1];
+  mmu.vmTransition();
+}
+
+/** The number that a 64-bit field makes as a signed integer; exact for what offsets between clocks are. */
+const signed64 = (lo: number, hi: number): number => hi * 0x1_0000_0000 + (lo >>> 0);
+
+function startTimer(x: VmxContext): void {
+  if ((x.words[W.W_PIN] & PIN_BASED.ACTIVATE_VMX_PREEMPTION_TIMER) === 0) {
+    x.deadline = Number.POSITIVE_INFINITY;
+    return;
+  }
+  const unit = 2 ** x.capabilities.timerRate;
+  const value = x.words[W.W_TIMER] >>> 0;
+  x.deadline = value === 0 ? x.cpu.now() : (Math.floor(x.cpu.now() / unit) + value) * unit;
+}
+
+/** "Event Injection": delivered through the guest's IDT; the event itself is not subject to interception. */
+function inject(x: VmxContext): void {
+  const w = x.words;
+  const info = w[W.W_ENTRY_INFO];
+  const type = ((info >>> 8) & 7) as ProcessorEvent['type'];
+  // "Interruptibility state": an entry that injects leaves no blocking by STI or MOV SS.
+  x.cpu.S[INTERRUPTIBILITY] &= ~(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
+  const event: ProcessorEvent = {
+    vector: info & 0xff,
+    type,
+    errorCode: (info & INTERRUPTION_ERROR_CODE) !== 0 ? w[W.W_ENTRY_ERROR_CODE] & 0xffff : -1,
+    instructionLength: type >= INTERRUPTION_TYPE.SOFTWARE_INTERRUPT ? w[W.W_ENTRY_LENGTH] : 0,
+    address: 0,
+  };
+  dispatch(x.cpu, event, true);
+}

@@ -1,0 +1,130 @@
+/** Events in non-root operation (SDM Vol. 3, "Exceptions", "External Interrupts", "Other Causes of VM Exits"): what exits,
+ *  and what is looked at between two instructions. */
+import { EFLAGS, EIP, EVENT_BOUNDARY, EVENTS, FLAG_IF, INTERRUPTIBILITY, START_EIP } from '../base/registers.ts';
+import { PF, SIGNAL_EPT_MISCONFIGURATION } from '../base/signal.ts';
+import type { ProcessorEvent } from '../cpu/monitor.ts';
+import type { VmxContext } from './context.ts';
+import {
+  BLOCKING_BY_MOV_SS,
+  BLOCKING_BY_NMI,
+  BLOCKING_BY_STI,
+  INTERRUPTION_ERROR_CODE,
+  INTERRUPTION_TYPE,
+  PIN_BASED,
+  PRIMARY,
+  VM_EXIT,
+} from './controls.ts';
+import { exitAtBoundary, exitEpt, exitEvent, exitInstruction } from './exit.ts';
+import { EXIT } from './exit-reasons.ts';
+import * as W from './words.ts';
+
+const T = INTERRUPTION_TYPE;
+
+const pin = (x: VmxContext, control: number): boolean => (x.words[W.W_PIN] & control) !== 0;
+
+/** Does the event leave the guest instead of being delivered? */
+export function interceptEvent(x: VmxContext, event: ProcessorEvent): boolean {
+  switch (event.type) {
+    case T.EXTERNAL_INTERRUPT:
+      // The loop has acknowledged it already, which it does only if no exit is due: see boundary().
+      return false;
+    case T.NMI:
+      if (!pin(x, PIN_BASED.NMI_EXITING)) return false;
+      exitEvent(x, EXIT.EXCEPTION_OR_NMI, 0, event.vector | (T.NMI << 8), 0, 0);
+      return true;
+    case T.SOFTWARE_INTERRUPT:
+      return false;
+    default:
+      if (!exceptionExits(x, event)) return false;
+      exitForException(x, event);
+      return true;
+  }
+}
+
+/** "Exception bitmap"; page faults also by error code: bit 14 applies if the masked code matches, its opposite if not. */
+function exceptionExits(x: VmxContext, event: ProcessorEvent): boolean {
+  const w = x.words;
+  const bit = (w[W.W_EXCEPTIONS] >>> event.vector) & 1;
+  if (event.vector !== PF) return bit !== 0;
+  const matches = (event.errorCode & w[W.W_PF_MASK]) === w[W.W_PF_MATCH];
+  return matches ? bit !== 0 : bit === 0;
+}
+
+/** Qualification: the linear address of a page fault. CR2, DR6 and DR7 keep their values. */
+function exitForException(x: VmxContext, event: ProcessorEvent): void {
+  let info = event.vector | (event.type << 8);
+  if (event.errorCode >= 0) info |= INTERRUPTION_ERROR_CODE;
+  const qualification = event.vector === PF ? event.address : 0;
+  exitEvent(x, EXIT.EXCEPTION_OR_NMI, qualification, info, event.errorCode, event.instructionLength);
+}
+
+/** "Task switches are not allowed in VMX non-root operation". Qualification: selector 15:0, source 31:30. */
+export function interceptTaskSwitch(x: VmxContext, selector: number, source: number): boolean {
+  const qualification = selector | (source << 30);
+  const S = x.cpu.S;
+  if (x.cpu.delivering !== null) {
+    if (x.cpu.delivering.type < T.SOFTWARE_INTERRUPT) x.words[W.W_LENGTH] = 0;
+    exitAtBoundary(x, EXIT.TASK_SWITCH, qualification);
+  } else exitInstruction(x, EXIT.TASK_SWITCH, qualification, (S[EIP] - S[START_EIP]) & 15, 0);
+  return true;
+}
+
+/** The signal holds an EPT violation or misconfiguration. */
+export function eptEvent(x: VmxContext): void {
+  const { signal } = x.cpu;
+  const w = x.words;
+  w[W.W_GUEST_PHYSICAL] = signal.guestPhysicalLow;
+  w[W.W_GUEST_PHYSICAL + 1] = signal.guestPhysicalHigh;
+  if (signal.kind === SIGNAL_EPT_MISCONFIGURATION) {
+    exitEpt(x, EXIT.EPT_MISCONFIGURATION, 0);
+    return;
+  }
+  w[W.W_GUEST_LINEAR] = signal.linear;
+  exitEpt(x, EXIT.EPT_VIOLATION, signal.qualification);
+}
+
+/** External interrupts exit, whatever RFLAGS.IF says. */
+export const interruptsExit = (x: VmxContext): boolean => x.nonRoot && pin(x, PIN_BASED.EXTERNAL_INTERRUPT_EXITING);
+
+/** Software wants to know when the guest can take an interrupt. */
+export const windowWanted = (x: VmxContext): boolean => x.nonRoot && x.primary(PRIMARY.INTERRUPT_WINDOW_EXITING);
+
+/** Between two instructions, in the order of priority: preemption timer, NMI window, interrupt window, external interrupt. */
+export function boundary(x: VmxContext): boolean {
+  if (!x.nonRoot) {
+    x.cpu.S[EVENTS] &= ~EVENT_BOUNDARY;
+    return false;
+  }
+  const S = x.cpu.S;
+  if (x.cpu.now() >= x.deadline) {
+    exitAtBoundary(x, EXIT.PREEMPTION_TIMER, 0);
+    return true;
+  }
+  const blocking = S[INTERRUPTIBILITY];
+  if (x.primary(PRIMARY.NMI_WINDOW_EXITING) && (blocking & (BLOCKING_BY_NMI | BLOCKING_BY_MOV_SS)) === 0) {
+    exitAtBoundary(x, EXIT.NMI_WINDOW, 0);
+    return true;
+  }
+  if ((blocking & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS)) === 0) {
+    if ((S[EFLAGS] & FLAG_IF) !== 0 && windowWanted(x)) {
+      exitAtBoundary(x, EXIT.INTERRUPT_WINDOW, 0);
+      return true;
+    }
+    if (x.cpu.interruptLine && interruptsExit(x)) {
+      exitForInterrupt(x);
+      return true;
+    }
+  }
+  if (!x.primary(PRIMARY.NMI_WINDOW_EXITING)) S[EVENTS] &= ~EVENT_BOUNDARY;
+  return false;
+}
+
+/** The vector is recorded only if the interrupt is acknowledged on exit; else it stays pending in its controller. */
+function exitForInterrupt(x: VmxContext): void {
+  if ((x.words[W.W_EXIT_CONTROLS] & VM_EXIT.ACKNOWLEDGE_INTERRUPT_ON_EXIT) === 0) {
+    exitAtBoundary(x, EXIT.EXTERNAL_INTERRUPT, 0);
+    return;
+  }
+  const vector = x.cpu.interruptController.acknowledge();
+  exitEvent(x, EXIT.EXTERNAL_INTERRUPT, 0, vector | (T.EXTERNAL_INTERRUPT << 8), 0, 0);
+}

@@ -1,0 +1,73 @@
+/** Words of the cached VMCS that the paths of VM entry, VM exit and interception touch, looked up once. */
+import { wordOf } from './field-table.ts';
+import * as F from './fields.ts';
+
+export const W_VPID: number = wordOf(F.VIRTUAL_PROCESSOR_IDENTIFIER);
+export const W_IO_BITMAP_A: number = wordOf(F.IO_BITMAP_A_ADDRESS);
+export const W_IO_BITMAP_B: number = wordOf(F.IO_BITMAP_B_ADDRESS);
+export const W_MSR_BITMAP: number = wordOf(F.MSR_BITMAP_ADDRESS);
+export const W_EXIT_MSR_STORE: number = wordOf(F.VM_EXIT_MSR_STORE_ADDRESS);
+export const W_EXIT_MSR_LOAD: number = wordOf(F.VM_EXIT_MSR_LOAD_ADDRESS);
+export const W_ENTRY_MSR_LOAD: number = wordOf(F.VM_ENTRY_MSR_LOAD_ADDRESS);
+export const W_TSC_OFFSET: number = wordOf(F.TSC_OFFSET);
+export const W_EPTP: number = wordOf(F.EPT_POINTER);
+export const W_GUEST_PHYSICAL: number = wordOf(F.GUEST_PHYSICAL_ADDRESS);
+export const W_DEBUGCTL: number = wordOf(F.GUEST_IA32_DEBUGCTL);
+
+export const W_PIN: number = wordOf(F.PIN_BASED_VM_EXECUTION_CONTROLS);
+export const W_PRIMARY: number = wordOf(F.PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS);
+export const W_SECONDARY: number = wordOf(F.SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS);
+export const W_EXCEPTIONS: number = wordOf(F.EXCEPTION_BITMAP);
+export const W_PF_MASK: number = wordOf(F.PAGE_FAULT_ERROR_CODE_MASK);
+export const W_PF_MATCH: number = wordOf(F.PAGE_FAULT_ERROR_CODE_MATCH);
+export const W_CR3_TARGETS: number = wordOf(F.CR3_TARGET_COUNT);
+export const W_CR3_TARGET_0: number = wordOf(F.CR3_TARGET_VALUE_0);
+export const W_EXIT_CONTROLS: number = wordOf(F.VM_EXIT_CONTROLS);
+export const W_EXIT_MSR_STORE_COUNT: number = wordOf(F.VM_EXIT_MSR_STORE_COUNT);
+export const W_EXIT_MSR_LOAD_COUNT: number = wordOf(F.VM_EXIT_MSR_LOAD_COUNT);
+export const W_ENTRY_CONTROLS: number = wordOf(F.VM_ENTRY_CONTROLS);
+export const W_ENTRY_MSR_LOAD_COUNT: number = wordOf(F.VM_ENTRY_MSR_LOAD_COUNT);
+export const W_ENTRY_INFO: number = wordOf(F.VM_ENTRY_INTERRUPTION_INFORMATION);
+export const W_ENTRY_ERROR_CODE: number = wordOf(F.VM_ENTRY_EXCEPTION_ERROR_CODE);
+export const W_ENTRY_LENGTH: number = wordOf(F.VM_ENTRY_INSTRUCTION_LENGTH);
+
+export const W_ERROR: number = wordOf(F.VM_INSTRUCTION_ERROR);
+export const W_REASON: number = wordOf(F.EXIT_REASON);
+export const W_EXIT_INFO: number = wordOf(F.VM_EXIT_INTERRUPTION_INFORMATION);
+export const W_EXIT_ERROR_CODE: number = wordOf(F.VM_EXIT_INTERRUPTION_ERROR_CODE);
+export const W_VECTORING: number = wordOf(F.IDT_VECTORING_INFORMATION);
+export const W_VECTORING_ERROR_CODE: number = wordOf(F.IDT_VECTORING_ERROR_CODE);
+export const W_LENGTH: number = wordOf(F.VM_EXIT_INSTRUCTION_LENGTH);
+export const W_INSTRUCTION_INFO: number = wordOf(F.VM_EXIT_INSTRUCTION_INFORMATION);
+export const W_QUALIFICATION: number = wordOf(F.EXIT_QUALIFICATION);
+export const W_GUEST_LINEAR: number = wordOf(F.GUEST_LINEAR_ADDRESS);
+
+export const W_TIMER: number = wordOf(F.VMX_PREEMPTION_TIMER_VALUE);
+export const W_CR0_MASK: number = wordOf(F.CR0_GUEST_HOST_MASK);
+export const W_CR4_MASK: number = wordOf(F.CR4_GUEST_HOST_MASK);
+export const W_CR0_SHADOW: number = wordOf(F.CR0_READ_SHADOW);
+export const W_CR4_SHADOW: number = wordOf(F.CR4_READ_SHADOW);
+export const W_GUEST_CR0: number = wordOf(F.GUEST_CR0);
+export const W_GUEST_CR4: number = wordOf(F.GUEST_CR4);
+export const W_GUEST_DR7: number = wordOf(F.GUEST_DR7);
+export const W_GUEST_RIP: number = wordOf(F.GUEST_RIP);
+export const W_GUEST_RFLAGS: number = wordOf(F.GUEST_RFLAGS);
+export const W_GUEST_SS_ACCESS: number = wordOf(F.GUEST_SS_ACCESS_RIGHTS);
+export const W_PENDING_DEBUG: number = wordOf(F.GUEST_PENDING_DEBUG_EXCEPTIONS);
+
+export const W_HOST_CR0: number = wordOf(F.HOST_CR0);
+export const W_HOST_CR3: number = wordOf(F.HOST_CR3);
+export const W_HOST_CR4: number = wordOf(F.HOST_CR4);
+export const W_HOST_RSP: number = wordOf(F.HOST_RSP);
+export const W_HOST_RIP: number = wordOf(F.HOST_RIP);
+export const W_HOST_ES: number = wordOf(F.HOST_ES_SELECTOR);
+export const W_HOST_CS: number = wordOf(F.HOST_CS_SELECTOR);
+export const W_HOST_TR: number = wordOf(F.HOST_TR_SELECTOR);
+export const W_HOST_FS_BASE: number = wordOf(F.HOST_FS_BASE);
+export const W_HOST_GS_BASE: number = wordOf(F.HOST_GS_BASE);
+export const W_HOST_TR_BASE: number = wordOf(F.HOST_TR_BASE);
+export const W_HOST_GDTR_BASE: number = wordOf(F.HOST_GDTR_BASE);
+export const W_HOST_IDTR_BASE: number = wordOf(F.HOST_IDTR_BASE);
+export const W_HOST_SYSENTER_CS: number = wordOf(F.HOST_IA32_SYSENTER_CS);
+export const W_HOST_SYSENTER_ESP: number = wordOf(F.HOST_IA32_SYSENTER_ESP);
+export const W_HOST_SYSENTER_EIP: number = wordOf(F.HOST_IA32_SYSENTER_EIP);
