@@ -36,3 +36,6 @@ export interface Instruction {
   /** ENTER's level; selector of a far pointer. */
   immediate2: number;
 }
+
+/** Whether this instruction can raise an exception: the register form of most operations cannot. */
+export const canFault = (i: Instruction): boolean => (i.memory ? i.row.mayFault : i.row.registerFormMayFault);

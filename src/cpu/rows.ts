@@ -120,9 +120,10 @@ export interface Row {
   flagsWritten: FlagSet;
   /** Of flagsWritten: those that the manual leaves undefined. */
   flagsUndefined: FlagSet;
-  /** Can raise an exception (any memory access, privilege check, division …). True of every row with an E operand that is
-   *  accessed, though its register form may be harmless. */
+  /** Can raise an exception (any memory access, privilege check, division …) in one of its forms. */
   mayFault: boolean;
+  /** Can raise one even if its E operand is a register. What counts for one instruction tells `canFault`. */
+  registerFormMayFault: boolean;
   /** Ends a basic block. Every handler does; of the emitters only branches. */
   endsBlock: boolean;
   privilege: PrivilegeCheck | null;

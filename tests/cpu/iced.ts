@@ -111,19 +111,16 @@ function* encodings(row: Row): Generator<readonly number[]> {
 
 /** Every encoding of every row behind each of the prefixes, filled up to SLOT bytes with seeded noise. */
 export function encodingsOfAllRows(seed: number, prefixes: readonly (readonly number[])[]): Uint8Array {
+  const distinct = new Map<string, readonly number[]>();
+  for (const row of rows) for (const encoding of encodings(row)) distinct.set(encoding.join(), encoding);
   const random = generator(seed);
-  const seen = new Set<string>();
-  const strings: number[] = [];
-  for (const row of rows) {
-    for (const encoding of encodings(row)) {
-      const key = encoding.join();
-      if (seen.has(key)) continue;
-      seen.add(key);
-      for (const prefix of prefixes) {
-        const tail = Array.from({ length: SLOT - prefix.length - encoding.length }, () => random() & 0xff);
-        strings.push(...prefix, ...encoding, ...tail);
-      }
+  const bytes = Uint8Array.from({ length: distinct.size * prefixes.length * SLOT }, () => random() >>> 24);
+  let start = 0;
+  for (const encoding of distinct.values())
+    for (const prefix of prefixes) {
+      bytes.set(prefix, start);
+      bytes.set(encoding, start + prefix.length);
+      start += SLOT;
     }
-  }
-  return Uint8Array.from(strings);
+  return bytes;
 }

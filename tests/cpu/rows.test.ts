@@ -1,7 +1,9 @@
 import { CodeExt, Decoder, DecoderOptions, RflagsBits } from 'iced-x86';
 import { describe, expect, test } from 'vitest';
 import { FLAG_AF, FLAG_CF, FLAG_DF, FLAG_OF, FLAG_PF, FLAG_SF, FLAG_ZF } from '../../src/base/registers.ts';
+import { decode } from '../../src/cpu/decode.ts';
 import { coversOpcode, takesModrm } from '../../src/cpu/decode-tables.ts';
+import { canFault, type Instruction } from '../../src/cpu/instruction.ts';
 import { rows, semantics } from '../../src/cpu/opcodes/index.ts';
 import type { Row } from '../../src/cpu/rows.ts';
 
@@ -191,5 +193,20 @@ describe('the rows', () => {
     const memory = harmless.filter((row) => row.operands.some((o) => /^[EMOXY]|Mw/.test(o)));
     expect(new Set(memory.map((row) => row.semantics))).toEqual(new Set(['lea', 'nop']));
     expect(harmless.filter((row) => row.privilege !== null).map(nameOf)).toEqual([]);
+  });
+
+  test.each([
+    ['01 d8', false, 'add eax, ebx'],
+    ['01 18', true, 'add [eax], ebx'],
+    ['f7 f1', true, 'div ecx'],
+    ['f7 e1', false, 'mul ecx'],
+    ['8d 00', false, 'lea eax, [eax]'],
+    ['ff f0', true, 'push eax'],
+    ['0f 01 e0', true, 'smsw eax'],
+    ['a1 00 00 00 00', true, 'mov eax, [0]'],
+    ['0f a2', false, 'cpuid'],
+  ])('%s can fault: %s (%s)', (hex, expected) => {
+    const bytes = Uint8Array.from(hex.split(' ').map((b) => Number.parseInt(b, 16)));
+    expect(canFault(decode(bytes, 0, bytes.length, 4) as Instruction)).toBe(expected);
   });
 });

@@ -32,6 +32,7 @@ export function row(
 ): Row {
   const known: SemanticsFacts = semantics[operation];
   const emitted = known.by === 'emitter';
+  const faults = facts.mayFault ?? known.faults ?? !(emitted || known.by === 'integer');
   const flags = flagsOf(known, operands);
   return {
     map: code > 0xffff ? 3 : code > 0xff ? 2 : 1,
@@ -46,9 +47,8 @@ export function row(
     flagsRead: flags.read,
     flagsWritten: flags.written,
     flagsUndefined: flags.undefined,
-    mayFault:
-      (known.faults ?? !(emitted || known.by === 'integer')) ||
-      (!known.addressOnly && operands.some((o) => /^[EMO]|^Rv\/Mw/.test(o))),
+    mayFault: faults || (!known.addressOnly && operands.some((o) => /^[EMO]|^Rv\/Mw/.test(o))),
+    registerFormMayFault: faults,
     endsBlock: !emitted || known.branch === true,
     privilege: null,
     exits: null,
