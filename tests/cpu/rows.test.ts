@@ -174,6 +174,34 @@ describe('the rows', () => {
     expect([...used].sort()).toEqual(Object.keys(semantics).sort());
   });
 
+  test('mean what their mnemonic says', () => {
+    const others: Readonly<Record<string, string>> = {
+      MOV: 'mov movToSegment movFromSegment movToCr movFromCr',
+      PUSH: 'push pushSegment',
+      POP: 'pop popSegment',
+      CALL: 'callNear callIndirect callFar',
+      JMP: 'jmpNear jmpIndirect jmpFar',
+      RET: 'retNear retNearImmediate',
+      RETF: 'retFar retFarImmediate',
+      IMUL: 'imul imul2 imul3',
+      INT: 'intN',
+      SAL: 'shl',
+      HINT_NOP: 'nop',
+      UD2: 'undefined',
+    };
+    const meaning = (row: Row): string => {
+      const name = row.mnemonic.split('/')[0] as string;
+      if (row.feature !== '') return 'unimplemented';
+      if (/^(VM|INVEPT|INVVPID)/.test(name)) return 'vmx';
+      if (/^L[DEFGS]S$/.test(name)) return 'loadFarPointer';
+      if (/^(J|SET|CMOV)(N?[OSP]|B|AE|N?E|BE|A|L|GE|LE|G)$/.test(name)) return 'jcc setcc cmovcc';
+      if (/^(MOVS|CMPS|STOS|LODS|SCAS|INS|OUTS)[BW]$/.test(name)) return name.slice(0, -1).toLowerCase();
+      return others[name] ?? name.toLowerCase();
+    };
+    const wrong = rows.filter((row) => !meaning(row).split(' ').includes(row.semantics));
+    expect(wrong.map((row) => `${nameOf(row)}: ${row.semantics}`)).toEqual([]);
+  });
+
   test('name a feature exactly where it is missing', () => {
     for (const row of rows)
       expect([nameOf(row), row.feature !== '']).toEqual([nameOf(row), row.semantics === 'unimplemented']);
