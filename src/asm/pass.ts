@@ -1,0 +1,302 @@
+/** One pass over the statements: sizes everything, defines labels; the last pass keeps the bytes. */
+
+import { encodeAt } from './encode.ts';
+import { LineError, type Place } from './errors.ts';
+import type { Expression } from './expression.ts';
+import { numberOf, quantityOf, resolveOperand } from './resolve.ts';
+import type { Section, Sections } from './sections.ts';
+import type { Action, DataItem, Statement } from './statement.ts';
+import type { Symbols } from './symbols.ts';
+import { evaluate, type Surroundings, type SymbolValue, type Value } from './value.ts';
+
+/** Where the bytes of a line are. */
+export interface PlacedLine {
+  readonly place: Place;
+  readonly section: number;
+  readonly offset: number;
+  readonly length: number;
+}
+
+export interface PassOptions {
+  /** Bytes that the program may have. */
+  readonly limit: number;
+  readonly includeBinary: (path: string) => Uint8Array | null;
+}
+
+type Actions = { [K in Action['kind']]: (action: Extract<Action, { kind: K }>, statement: Statement) => void };
+
+/** Repeats instructions whose length depends on where they are, so they are taken one by one. */
+const MOVES = /^(j|call|loop)/;
+
+export class Pass implements Surroundings {
+  readonly #sections: Sections;
+  readonly #symbols: Symbols;
+  readonly #options: PassOptions;
+  readonly #final: boolean;
+  readonly #forgiving: boolean;
+  readonly lines: PlacedLine[] = [];
+  bits: 16 | 32 = 16;
+  origin: number | null = null;
+  critical = false;
+  /** Set when an expression used a label or `$`. */
+  usedPosition = false;
+  #section = 0;
+  /** Inside absolute or struc: labels count from here, nothing is put out. */
+  #absolute: { section: number | null; offset: number } | null = null;
+  #struc: string | null = null;
+  #istruc: { name: string; start: SymbolValue } | null = null;
+
+  constructor(sections: Sections, symbols: Symbols, options: PassOptions, final: boolean, forgiving: boolean) {
+    this.#sections = sections;
+    this.#symbols = symbols;
+    this.#options = options;
+    this.#final = final;
+    this.#forgiving = forgiving;
+    sections.reset();
+    symbols.beginPass();
+  }
+
+  lookup(name: string): SymbolValue | null {
+    this.usedPosition = true;
+    return this.#symbols.lookup(name);
+  }
+
+  here(): { section: number | null; offset: number } {
+    this.usedPosition = true;
+    return this.#absolute ?? { section: this.#section, offset: this.#current.length };
+  }
+
+  get #current(): Section {
+    return this.#sections.at(this.#section);
+  }
+
+  /** Takes one statement. Throws LineError. */
+  take(statement: Statement, place: Place): void {
+    const { label, action } = statement;
+    this.critical = this.#final && !this.#forgiving;
+    if (label !== null && action.kind !== 'equ') this.#symbols.define(label.name, this.#hereValue(), true, label.column);
+    if (statement.align !== null) this.#alignSection(statement.align, place.column);
+    const { length: offset } = this.#current;
+    const section = this.#section;
+    (this.#actions[action.kind] as (a: Action, s: Statement) => void)(action, statement);
+    if (this.#final && this.#section === section && this.#current.length > offset)
+      this.lines.push({ place, section, offset, length: this.#current.length - offset });
+  }
+
+  #hereValue(): SymbolValue {
+    const { section, offset } = this.here();
+    return { section, offset: BigInt(offset) };
+  }
+
+  /** The value of an expression whose symbols must all be known in this pass. */
+  #now(expression: Expression, column: number, what: string): bigint {
+    const before = this.critical;
+    this.critical = true;
+    const value = this.#value(expression);
+    this.critical = before;
+    return numberOf(value, column, what) ?? 0n;
+  }
+
+  #value(expression: Expression): Value {
+    return evaluate(expression, this);
+  }
+
+  #times({ times }: Statement): number {
+    if (times === null) return 1;
+    const count = numberOf(this.#value(times), 0, 'the number of times');
+    if (count === null) throw new LineError(0, 'the number of times must be known here: it uses a label that is defined further down');
+    if (count < 0n && this.#final) throw new LineError(0, `cannot do it ${count} times`);
+    if (count > BigInt(this.#options.limit)) this.#tooLarge();
+    return Math.max(0, Number(count));
+  }
+
+  #tooLarge(): never {
+    throw new LineError(0, `the program is larger than ${this.#options.limit} bytes`);
+  }
+
+  #room(count: number): void {
+    if (this.#sections.size + count > this.#options.limit) this.#tooLarge();
+  }
+
+  #alignSection(to: Expression, column: number): void {
+    const align = Number(this.#now(to, column, 'the alignment'));
+    if (align < 1 || !Number.isInteger(Math.log2(align))) throw new LineError(column, `the alignment ${align} is no power of two`);
+    if (this.#absolute === null) this.#current.align = Math.max(this.#current.align, align);
+  }
+
+  readonly #actions: Actions = {
+    nothing: () => {},
+    instruction: (action, statement) => this.#instruction(action, statement),
+    data: ({ size, items }, statement) => {
+      const count = this.#times(statement);
+      if (count === 0) return;
+      this.#mayWrite();
+      const from = this.#current.length;
+      for (const item of items) this.#item(item, size);
+      const once = this.#current.length - from;
+      this.#room(once * (count - 1));
+      if (once === 0) return;
+      for (let n = 1; n < count; n++) for (const item of items) this.#item(item, size);
+    },
+    reserve: ({ size, count, column }, statement) => {
+      const times = this.#times(statement);
+      const units = numberOf(this.#value(count), column, 'the number of units') ?? 0n;
+      if (units < 0n && this.#final) throw new LineError(column, `cannot reserve ${units} units`);
+      const bytes = Number(units) * size * times;
+      if (bytes > 0) this.#reserve(bytes);
+    },
+    incbin: (action, statement) => this.#incbin(action, statement),
+    equ: ({ value, column }, { label }) => {
+      if (label === null) throw new LineError(column, 'EQU needs a name in front of it');
+      const found = quantityOf(this.#value(value), null);
+      if (found === null) throw new LineError(column, 'the value is neither a number nor one label plus a number');
+      this.#symbols.define(label.name, { section: found.plus, offset: found.number }, false, label.column);
+    },
+    bits: ({ bits }) => {
+      this.bits = bits;
+    },
+    org: ({ value, column }) => {
+      if (this.origin !== null) throw new LineError(column, 'the origin was given already');
+      this.origin = Number(this.#now(value, column, 'the origin'));
+    },
+    section: ({ name, align, nobits, column }) => {
+      this.#absolute = null;
+      this.#section = this.#sections.indexOf(name, nobits);
+      if (align !== null) this.#alignSection(align, column);
+    },
+    absolute: ({ value, column }) => {
+      this.#absolute = this.#address(value, column);
+    },
+    struc: ({ name, value, column }) => {
+      this.#struc = name;
+      this.#absolute = value === null ? { section: null, offset: 0 } : this.#address(value, column);
+      this.#symbols.define(name, this.#hereValue(), true, column);
+    },
+    endstruc: ({ column }) => {
+      if (this.#struc === null) throw new LineError(column, 'endstruc without struc');
+      const start = this.#symbols.lookup(this.#struc)?.offset ?? 0n;
+      const size = this.#hereValue().offset - start;
+      this.#symbols.define(`${this.#struc}_size`, { section: null, offset: size }, false, column);
+      this.#struc = null;
+      this.#absolute = null;
+    },
+    istruc: ({ name }) => {
+      this.#istruc = { name, start: this.#hereValue() };
+    },
+    at: ({ field, rest, column }, statement) => {
+      if (this.#istruc === null) throw new LineError(column, '`at` belongs between istruc and iend');
+      const { name } = this.#istruc;
+      const place =
+        typeof field === 'string' ? this.#known(name + field, column) : (numberOf(this.#value(field), column, 'the field') ?? 0n);
+      this.#fillTo(place - this.#known(name, column), column);
+      if (rest !== null) this.take(rest, { file: '', line: 0, column: statement.label?.column ?? column });
+    },
+    iend: ({ column }) => {
+      if (this.#istruc === null) throw new LineError(column, 'iend without istruc');
+      this.#fillTo(this.#known(`${this.#istruc.name}_size`, column), column);
+      this.#istruc = null;
+    },
+  };
+
+  #known(name: string, column: number): bigint {
+    const found = this.lookup(name);
+    if (found === null) throw new LineError(column, `\`${name}\` is not defined here`);
+    return found.offset;
+  }
+
+  /** Zeros up to `offset` of the structure that is being filled. */
+  #fillTo(offset: bigint, column: number): void {
+    const start = this.#istruc?.start.offset ?? 0n;
+    const missing = Number(offset - (this.#hereValue().offset - start));
+    if (missing < 0) throw new LineError(column, 'the structure is filled beyond this field already');
+    this.#mayWrite();
+    this.#room(missing);
+    this.#current.append(new Uint8Array(missing));
+  }
+
+  #address(value: Expression, column: number): { section: number | null; offset: number } {
+    const found = quantityOf(this.#value(value), null);
+    if (found === null || found.unknown) throw new LineError(column, 'the address must be known here');
+    return { section: found.plus, offset: Number(found.number) };
+  }
+
+  #mayWrite(): void {
+    if (this.#absolute !== null) throw new LineError(0, 'nothing can be put out here: it is an absolute area or a structure');
+    if (this.#current.nobits) throw new LineError(0, 'there are no bytes in .bss: use resb, resw, resd');
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#absolute !== null) {
+      this.#absolute = { ...this.#absolute, offset: this.#absolute.offset + bytes };
+      return;
+    }
+    if (this.#current.nobits) {
+      if (this.#current.length + bytes > 0xffff_ffff) this.#tooLarge();
+    } else this.#room(bytes);
+    this.#current.extend(bytes);
+  }
+
+  #item(item: DataItem, size: number): void {
+    const section = this.#current;
+    if (item.kind === 'reserve') return void section.append(new Uint8Array(size));
+    if (item.kind === 'string') {
+      const bytes = new Uint8Array(Math.ceil(item.value.length / size) * size);
+      for (let i = 0; i < item.value.length; i++) bytes[i] = item.value.charCodeAt(i);
+      return void section.append(bytes);
+    }
+    if (!this.#final) {
+      this.#value(item.expression);
+      section.extend(size);
+      return;
+    }
+    const found = quantityOf(this.#value(item.expression), this.#section);
+    if (found === null) throw new LineError(item.column, 'the value is neither a number nor one label plus a number');
+    const { number, plus, minus } = found;
+    if (plus !== minus) this.#sections.fix(section, section.length, [{ at: 0, size, plus, minus }]);
+    const bytes: number[] = [];
+    for (let i = 0; i < size; i++) bytes.push(Number((number >> BigInt(8 * i)) & 0xffn));
+    section.append(bytes);
+  }
+
+  #incbin({ path, skip, length, column }: Extract<Action, { kind: 'incbin' }>, statement: Statement): void {
+    const count = this.#times(statement);
+    this.#mayWrite();
+    const whole = this.#options.includeBinary(path);
+    if (whole === null) throw new LineError(column, `cannot find the file "${path}"`);
+    const from = skip === null ? 0 : Number(this.#now(skip, column, 'the number of bytes to skip'));
+    const most = length === null ? whole.length : Number(this.#now(length, column, 'the length'));
+    const part = whole.subarray(Math.max(0, from), Math.max(0, from) + Math.max(0, most));
+    this.#room(part.length * count);
+    for (let n = 0; n < count; n++) this.#current.append(part);
+  }
+
+  #instruction(action: Extract<Action, { kind: 'instruction' }>, statement: Statement): void {
+    const count = this.#times(statement);
+    if (count === 0) return;
+    this.#mayWrite();
+    const operands = action.operands.map((o) => resolveOperand(o, this, this.#section));
+    const instruction = { mnemonic: action.mnemonic, prefixes: action.prefixes, operands };
+    const section = this.#current;
+    const encode = (): number => {
+      const offset = section.length;
+      const encoded = encodeAt(instruction, { bits: this.bits, section: this.#section, offset });
+      if (typeof encoded === 'string') {
+        if (this.#final) throw new LineError(action.column, encoded);
+        return 0;
+      }
+      this.#room(encoded.bytes.length);
+      section.append(encoded.bytes);
+      if (this.#final && encoded.fixups.length > 0) this.#sections.fix(section, offset, encoded.fixups);
+      return encoded.bytes.length;
+    };
+    const length = encode();
+    if (length === 0 || count === 1) return;
+    this.#room(length * (count - 1));
+    const alike = !MOVES.test(action.mnemonic);
+    const bytes = section.bytes.slice(section.length - length);
+    for (let n = 1; n < count; n++)
+      if (alike && !this.#final) section.extend(length);
+      else if (alike && operands.length === 0) section.append(bytes);
+      else encode();
+  }
+}

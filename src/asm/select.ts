@@ -1,0 +1,154 @@
+/** Selection: which form an instruction takes, and what is wrong if none fits. */
+
+import { encodeAddress, hasRegisters } from './address.ts';
+import { type Form, formsOf, type Slot } from './forms.ts';
+import type { AssemblyInstruction, ImmediateOperand, MemoryOperand, Operand, Size } from './operands.ts';
+
+/** The better fit is the larger. */
+const INVALID = 0;
+const SIZE_MISSING = 1;
+const SIZE_WRONG = 2;
+const FITS = 3;
+type Fit = typeof INVALID | typeof SIZE_MISSING | typeof SIZE_WRONG | typeof FITS;
+
+/** Where and how code is placed. */
+export interface Position {
+  readonly bits: 16 | 32;
+  readonly section: number;
+  /** Offset of the instruction in its section. */
+  readonly offset: number;
+}
+
+const sizeOf = (operand: Operand): Size => (operand.kind === 'register' ? operand.register.size : operand.size);
+
+/** Sizes that operands are taken to have although nobody declared them: found out from the only form that fits. */
+type Assumed = readonly Size[];
+
+function kindFits(slot: Slot, operand: Operand, position: Position, addressSize: 2 | 4): boolean {
+  switch (operand.kind) {
+    case 'register':
+      return (
+        slot.registers.includes(operand.register.class) &&
+        (slot.only === undefined || slot.only === operand.register.name)
+      );
+    case 'memory':
+      if (!slot.memory || (slot.distance === 'far' && operand.distance !== 'far')) return false;
+      return slot.role !== 'O' || isOffset(operand, addressSize);
+    case 'far':
+      return slot.role === 'A';
+    case 'immediate':
+      if (slot.role !== 'I' && slot.role !== 'J' && slot.value === undefined) return false;
+      if (slot.distance !== undefined && slot.distance !== operand.distance) return false;
+      return valueFits(slot, operand, position);
+  }
+}
+
+/** A bare displacement of the size of addresses. */
+const isOffset = (m: MemoryOperand, addressSize: 2 | 4): boolean =>
+  !hasRegisters(m) && (m.displacementSize === 0 || m.displacementSize === addressSize);
+
+function valueFits(slot: Slot, { value, strict }: ImmediateOperand, position: Position): boolean {
+  if (slot.value === undefined) return true;
+  // hope for the best in the first pass
+  if (value.unknown) return !strict;
+  if (value.plus !== null || value.minus !== null) return false;
+  if (slot.value === 'one') return value.number === 1n;
+  if (strict) return false;
+  const width = widthOfSlot(slot, position);
+  return BigInt.asUintN(width * 8, value.number + 128n) <= 255n;
+}
+
+/** The operand size that a sign-extended byte is extended to. */
+const widthOfSlot = (slot: Slot, position: Position): number =>
+  slot.size || (slot.same > 0 ? slot.same : position.bits / 8);
+
+function sizeFits(slot: Slot, operand: Operand, assumed: Size, position: Position): Fit {
+  if (operand.kind === 'register') return FITS;
+  const implied = slot.implied === 'bits' ? ((position.bits / 8) as Size) : (slot.implied ?? 0);
+  const size = sizeOf(operand) || assumed;
+  if (slot.size !== 0) {
+    const taken = size || implied;
+    return taken === slot.size ? FITS : taken === 0 ? SIZE_MISSING : INVALID;
+  }
+  return size === 0 || slot.same === -1 || slot.same === size ? FITS : SIZE_WRONG;
+}
+
+function fit(form: Form, operands: readonly Operand[], assumed: Assumed, position: Position, addressSize: 2 | 4): Fit {
+  if (form.slots.length !== operands.length) return INVALID;
+  let worst: Fit = FITS;
+  let missing = false;
+  for (let i = 0; i < operands.length; i++) {
+    const slot = form.slots[i] as Slot;
+    const operand = operands[i] as Operand;
+    if (!kindFits(slot, operand, position, addressSize)) return INVALID;
+    const size = sizeFits(slot, operand, assumed[i] as Size, position);
+    if (size === INVALID) return INVALID;
+    if (size === SIZE_MISSING) missing = true;
+    else if (size < worst) worst = size;
+  }
+  return missing ? SIZE_MISSING : worst;
+}
+
+/** Whether a relaxed jump's target is near enough for a byte. */
+function isNear(form: Form, target: ImmediateOperand, position: Position, lengthOf: (form: Form) => number): boolean {
+  if (target.strict || target.distance === 'near') return false;
+  if (target.value.unknown) return true;
+  if (target.value.plus !== position.section || target.value.minus !== null) return false;
+  const distance = target.value.number - BigInt(position.offset + lengthOf(form));
+  return distance >= -128n && distance <= 127n;
+}
+
+/** The form for an instruction, or what is wrong. `lengthOf` tells how long a jump would become. */
+export function selectForm(
+  instruction: AssemblyInstruction,
+  position: Position,
+  addressSize: 2 | 4,
+  lengthOf: (form: Form) => number,
+): Form | string {
+  const { operands, mnemonic } = instruction;
+  const forms = formsOf(mnemonic);
+  if (forms === undefined) return `there is no instruction \`${mnemonic}\``;
+  let best = INVALID as Fit;
+  const possible = operands.map(() => new Set<Size>());
+  const attempt = (assumed: Assumed, collect: boolean): Form | null => {
+    for (const form of forms) {
+      let result = fit(form, operands, assumed, position, addressSize);
+      if (result === FITS && form.relaxed && !isNear(form, operands[0] as ImmediateOperand, position, lengthOf))
+        result = INVALID;
+      if (result === FITS) return form;
+      if (collect && result === SIZE_MISSING) form.slots.forEach((slot, i) => void possible[i]?.add(slot.size));
+      if (result > best) best = result;
+    }
+    return null;
+  };
+  const found = attempt(operands.map(() => 0 as Size), true);
+  if (found !== null) return found;
+  // sizes that were not declared: if each can be one only, that one is meant
+  const assumed = operands.map((operand, i): Size | null => {
+    if (operand.kind === 'register') return 0;
+    const sizes = new Set(possible[i] as Set<Size>);
+    sizes.add(sizeOf(operand));
+    sizes.delete(0);
+    return sizes.size > 1 ? null : ([...sizes][0] ?? 0);
+  });
+  if (best === SIZE_MISSING && !assumed.includes(null)) {
+    const again = attempt(assumed as Size[], false);
+    if (again !== null) return again;
+  }
+  return complaint(instruction, best, forms, addressSize);
+}
+
+function complaint({ mnemonic, operands }: AssemblyInstruction, best: Fit, forms: readonly Form[], addressSize: 2 | 4) {
+  for (const operand of operands) {
+    const address = operand.kind === 'memory' ? encodeAddress(operand, addressSize) : null;
+    if (typeof address === 'string') return address;
+  }
+  if (best === SIZE_MISSING) return 'the size of the operand is not known: say byte, word or dword';
+  if (best === SIZE_WRONG) return 'the sizes of the operands differ';
+  const counts = [...new Set(forms.map((f) => f.slots.length))].sort();
+  if (!counts.includes(operands.length)) {
+    const expected = counts.map((n) => (n === 0 ? 'none' : String(n))).join(' or ');
+    return `\`${mnemonic}\`: expected ${expected} operand${expected === '1' ? '' : 's'}, found ${operands.length || 'none'}`;
+  }
+  return `\`${mnemonic}\` does not take such operands`;
+}

@@ -1,0 +1,54 @@
+/** Symbols: labels and EQU constants. They keep their values from pass to pass until nothing changes any more. */
+
+import { LineError } from './errors.ts';
+import type { SymbolValue } from './value.ts';
+
+interface Entry {
+  value: SymbolValue;
+  /** The pass that defined it last. */
+  pass: number;
+}
+
+export class Symbols {
+  readonly #entries = new Map<string, Entry>();
+  #scope = '';
+  #pass = 0;
+  /** Definitions that differ from the pass before. */
+  changes = 0;
+
+  beginPass(): void {
+    this.#pass++;
+    this.#scope = '';
+    this.changes = 0;
+  }
+
+  /** The whole name: `.x` belongs to the last label without a dot; `..@x` stands for itself. */
+  #fullName(name: string): string {
+    return name.startsWith('.') && !name.startsWith('..') ? this.#scope + name : name;
+  }
+
+  lookup(name: string): SymbolValue | null {
+    return this.#entries.get(this.#fullName(name))?.value ?? null;
+  }
+
+  /** `opensScope`: labels do, EQU does not. */
+  define(name: string, value: SymbolValue, opensScope: boolean, column: number): void {
+    const full = this.#fullName(name);
+    if (opensScope && !name.startsWith('.')) this.#scope = name;
+    const entry = this.#entries.get(full);
+    if (entry === undefined) {
+      this.#entries.set(full, { value, pass: this.#pass });
+      if (this.#pass > 1) this.changes++;
+      return;
+    }
+    const same = entry.value.section === value.section && entry.value.offset === value.offset;
+    if (entry.pass === this.#pass && !same) throw new LineError(column, `\`${full}\` is defined twice`);
+    if (!same) this.changes++;
+    entry.value = value;
+    entry.pass = this.#pass;
+  }
+
+  *entries(): IterableIterator<[string, SymbolValue]> {
+    for (const [name, { value }] of this.#entries) yield [name, value];
+  }
+}
