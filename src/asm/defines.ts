@@ -104,8 +104,8 @@ export class Defines {
         token.column,
         `\`${token.text}\` takes ${found.map((d) => d.parameters?.length).join(' or ')} parameters, found ${args.length}`,
       );
-    const expanded = args.map((a) => this.#expand(a, active));
-    this.#emit(token, define, expanded, active, out);
+    // arguments are expanded with the body: the macro's own name in them is left alone
+    this.#emit(token, define, args, active, out);
     return end;
   }
 

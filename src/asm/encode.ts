@@ -201,6 +201,8 @@ export function encodeAt(instruction: AssemblyInstruction, position: Position): 
   if (typeof slots === 'string') return slots;
   const addressSize = settleAddressSize(slots, instruction.operands, position.bits);
   if (typeof addressSize === 'string') return addressSize;
+  // prefixes alone on a line
+  if (instruction.mnemonic === '') return { bytes: prefixBytes(slots, position.bits, 0), fixups: NO_FIXUPS };
   const lengthOf = (form: Form): number => prefixBytes(slots, position.bits, 0).length + opcodeBytes(form.row, 0).length + 1;
   const form = selectForm(instruction, position, addressSize, lengthOf);
   return typeof form === 'string' ? form : writeForm(form, instruction, position, slots, addressSize);

@@ -250,7 +250,7 @@ function generalDrafts(row: Row, width: Width): Draft[] {
   const beside = row.operands.some((o) => /^G/.test(o));
   const slots = row.operands.map((code): Slot => {
     const size = widthOf(code, width);
-    if (code.startsWith('E')) return beside ? sharedRm(size) : sizedRm(size);
+    if (/^E[bwdv]$/.test(code)) return beside ? sharedRm(size) : sizedRm(size);
     if (code === 'Ib') return immediate(1, { size: 1 });
     if (code === 'Mp') return memoryOnly();
     const plain = plainSlot(code, width);

@@ -85,12 +85,10 @@ const OPPOSITE: Readonly<Record<string, string>> = {
   no: 'o', np: 'p', ns: 's', nz: 'z', pe: 'po', po: 'pe',
 }; // biome-ignore format: a table
 
-/** Parameter `n` (from 1; from the end when negative), after %rotate. */
+/** Parameter `n` (from 1), after %rotate. */
 function parameter(frame: Frame, n: number): readonly Token[] {
   const count = frame.args.length;
-  const index = n < 0 ? count + n : n - 1;
-  if (index < 0 || index >= count) return [];
-  return frame.args[(((index + frame.rotation) % count) + count) % count] as readonly Token[];
+  return n > count ? [] : (frame.args[(n - 1 + frame.rotation) % count] as readonly Token[]);
 }
 
 function conditionCode(frame: Frame, token: Token, n: number, opposite: boolean): Token[] {
@@ -112,7 +110,6 @@ function meaning(frame: Frame, token: Token): readonly Token[] | null {
   if (single === null) return null;
   const n = Number(single[2]);
   if (single[1] === '') return at(token, parameter(frame, n));
-  if (single[1] === '-' && token.text.startsWith('%{')) return at(token, parameter(frame, -n));
   return conditionCode(frame, token, n, single[1] === '-');
 }
 

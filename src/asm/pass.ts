@@ -1,6 +1,6 @@
 /** One pass over the statements: sizes everything, defines labels; the last pass keeps the bytes. */
 
-import { encodeAt } from './encode.ts';
+import { type Encoded, encodeAt, type Fixup } from './encode.ts';
 import { LineError, type Place } from './errors.ts';
 import type { Expression } from './expression.ts';
 import { numberOf, quantityOf, resolveOperand } from './resolve.ts';
@@ -41,6 +41,8 @@ export class Pass implements Surroundings {
   /** Set when an expression used a label or `$`. */
   usedPosition = false;
   #section = 0;
+  /** Where the statement begins: `$` is that, wherever in the line it is written. */
+  #start = 0;
   /** Inside absolute or struc: labels count from here, nothing is put out. */
   #absolute: { section: number | null; offset: number } | null = null;
   #struc: string | null = null;
@@ -63,7 +65,7 @@ export class Pass implements Surroundings {
 
   here(): { section: number | null; offset: number } {
     this.usedPosition = true;
-    return this.#absolute ?? { section: this.#section, offset: this.#current.length };
+    return this.#absolute ?? { section: this.#section, offset: this.#start };
   }
 
   get #current(): Section {
@@ -72,7 +74,13 @@ export class Pass implements Surroundings {
 
   /** Takes one statement. Throws LineError. */
   take(statement: Statement, place: Place): void {
+    this.#take(statement, place);
+    this.#start = this.#current.length;
+  }
+
+  #take(statement: Statement, place: Place): void {
     const { label, action } = statement;
+    this.#start = this.#current.length;
     this.critical = this.#final && !this.#forgiving;
     if (label !== null && action.kind !== 'equ') this.#symbols.define(label.name, this.#hereValue(), true, label.column);
     if (statement.align !== null) this.#alignSection(statement.align, place.column);
@@ -131,12 +139,9 @@ export class Pass implements Surroundings {
       const count = this.#times(statement);
       if (count === 0) return;
       this.#mayWrite();
-      const from = this.#current.length;
-      for (const item of items) this.#item(item, size);
-      const once = this.#current.length - from;
-      this.#room(once * (count - 1));
-      if (once === 0) return;
-      for (let n = 1; n < count; n++) for (const item of items) this.#item(item, size);
+      const once = this.#data(items, size);
+      this.#room(once.bytes.length * count);
+      for (let n = 0; n < count; n++) this.#put(once);
     },
     reserve: ({ size, count, column }, statement) => {
       const times = this.#times(statement);
@@ -236,26 +241,29 @@ export class Pass implements Surroundings {
     this.#current.extend(bytes);
   }
 
-  #item(item: DataItem, size: number): void {
+  /** Appends bytes; in the last pass with what is still to be added to them. */
+  #put({ bytes, fixups }: Encoded): void {
     const section = this.#current;
-    if (item.kind === 'reserve') return void section.append(new Uint8Array(size));
-    if (item.kind === 'string') {
-      const bytes = new Uint8Array(Math.ceil(item.value.length / size) * size);
-      for (let i = 0; i < item.value.length; i++) bytes[i] = item.value.charCodeAt(i);
-      return void section.append(bytes);
-    }
-    if (!this.#final) {
-      this.#value(item.expression);
-      section.extend(size);
-      return;
-    }
-    const found = quantityOf(this.#value(item.expression), this.#section);
-    if (found === null) throw new LineError(item.column, 'the value is neither a number nor one label plus a number');
-    const { number, plus, minus } = found;
-    if (plus !== minus) this.#sections.fix(section, section.length, [{ at: 0, size, plus, minus }]);
-    const bytes: number[] = [];
-    for (let i = 0; i < size; i++) bytes.push(Number((number >> BigInt(8 * i)) & 0xffn));
+    if (this.#final && fixups.length > 0) this.#sections.fix(section, section.length, fixups);
     section.append(bytes);
+  }
+
+  #data(items: readonly DataItem[], size: number): Encoded {
+    const bytes: number[] = [];
+    const fixups: Fixup[] = [];
+    for (const item of items) {
+      const from = bytes.length;
+      if (item.kind === 'number') {
+        const found = quantityOf(this.#value(item.expression), this.#section);
+        if (found === null) throw new LineError(item.column, 'the value is neither a number nor one label plus a number');
+        const { number, plus, minus } = found;
+        if (plus !== minus) fixups.push({ at: from, size, plus, minus });
+        for (let i = 0; i < size; i++) bytes.push(Number((number >> BigInt(8 * i)) & 0xffn));
+      } else if (item.kind === 'string') for (const c of item.value) bytes.push(c.charCodeAt(0));
+      else bytes.push(0);
+      while ((bytes.length - from) % size !== 0) bytes.push(0);
+    }
+    return { bytes, fixups };
   }
 
   #incbin({ path, skip, length, column }: Extract<Action, { kind: 'incbin' }>, statement: Statement): void {
@@ -285,8 +293,7 @@ export class Pass implements Surroundings {
         return 0;
       }
       this.#room(encoded.bytes.length);
-      section.append(encoded.bytes);
-      if (this.#final && encoded.fixups.length > 0) this.#sections.fix(section, offset, encoded.fixups);
+      this.#put(encoded);
       return encoded.bytes.length;
     };
     const length = encode();

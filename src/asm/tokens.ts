@@ -21,7 +21,7 @@ export interface Token {
 const SPACE = /[ \t\r\f\v]/;
 const WORD = /[A-Za-z_.?@\u0080-\uffff][\w.?@$#~\u0080-\uffff]*/y;
 const NUMBER = /(?:\$\d|\d)(?:[eE][+-](?=\d)|[\w$.])*/y;
-const MARK = /\$\$|<=>|<<<|>>>|<<|>>|\/\/|%%|==|!=|<>|<=|>=|&&|\|\||\^\^|[^\w\s]/y;
+const MARK = /\$\$|<<<|>>>|<<|>>|\/\/|%%|==|!=|<>|<=|>=|&&|\|\||\^\^|[^\w\s]/y;
 /** %directive or %name · %1 · %-1 %+1 %*1 · %%local · %? %?? · %+ · %$local · %!environment */
 const PREPROCESSOR = /%(?:\$*[A-Za-z_.][\w.@$#~?]*|[-+*]?\d+|%[A-Za-z_.@][\w.@$#~?]*|\?\??|\+|!\w*|\$+\w*|00)/y;
 

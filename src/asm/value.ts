@@ -139,7 +139,6 @@ const COMPARED: Readonly<Record<string, (difference: bigint) => bigint>> = {
   '<=': (d) => truth(d <= 0n),
   '>': (d) => truth(d > 0n),
   '>=': (d) => truth(d >= 0n),
-  '<=>': (d) => (d < 0n ? -1n : d > 0n ? 1n : 0n),
 };
 
 function compare(operator: string, p: Value, q: Value, column: number): Value {
