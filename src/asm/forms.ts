@@ -194,7 +194,7 @@ function shapedDrafts(row: Row, width: Width): Draft[] | null {
       const a = plainSlot('rAX', width) as Slot;
       return [at([a, z], RANK.short), at([z, a], RANK.short)];
     }
-    case 'Ev Gv Ib': return [at([sharedRm(width), registerSlot('G', width), immediate(1, { same: 1 })], RANK.store)];
+    case 'Ev Gv Ib': return [at([sharedRm(width), registerSlot('G', width), immediate(1, {})], RANK.store)];
     case 'Gv Ev sIb': return multiplyImmediate(width, true);
     case 'Gv Ev Iz': return multiplyImmediate(width, false);
     case 'sIb':
@@ -269,7 +269,7 @@ function generalDrafts(row: Row, width: Width): Draft[] {
 function isSized(row: Row): boolean {
   if (/^(J|LOOP)/.test(row.mnemonic) || ['Ap', 'Mp', 'Sw Ew'].includes(shape(row))) return false;
   if (/Indirect|callNear|jmpNear/.test(row.semantics)) return false;
-  return row.mnemonic.includes('/') || row.operands.some((o) => /[vz]|^.AX/.test(o));
+  return row.mnemonic.includes('/') || row.operands.some((o) => /[vz]|^.AX|^sIb/.test(o));
 }
 
 /** Rows that exist for the decoder only: a second encoding of something, or a name that NASM has not. */
