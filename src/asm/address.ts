@@ -78,7 +78,8 @@ function baseAndIndex(m: MemoryOperand): { base: Register | null; index: Registe
   // one register is a base, unless it was written [eax*1]
   if (base === null && scale === 1 && !(hinted === index && kind === 'notBase')) [base, index] = [index, null];
   // [eax*2] is [eax+eax*1], [eax*3] is [eax+eax*2], shorter than an index without a base
-  const splits = (scale === 2 && index?.number !== ESP && (!m.nosplit || kind === 'summed')) || [3, 5, 9].includes(scale);
+  const splits =
+    (scale === 2 && index?.number !== ESP && (!m.nosplit || kind === 'summed')) || [3, 5, 9].includes(scale);
   if (splits && base === null) {
     base = index;
     scale--;
@@ -111,8 +112,7 @@ function encode16(m: MemoryOperand): Address | string {
   if (m.index !== null && m.scale > 1) return 'a 16-bit address has no scaled index';
   const names = [m.base, m.scale === 0 ? null : m.index].flatMap((r) => (r === null ? [] : [r.name]));
   const rm = PAIRS[names.join(' ')] ?? PAIRS[names.reverse().join(' ')];
-  if (rm === undefined)
-    return `[${names.join('+')}] is no 16-bit address; it can be made of bx or bp, and si or di`;
+  if (rm === undefined) return `[${names.join('+')}] is no 16-bit address; it can be made of bx or bp, and si or di`;
   const value = Number(BigInt.asIntN(16, m.displacement.number));
   const mod = modOf(m, value, rm === 6);
   return { modrm: (mod << 6) | rm, sib: -1, bytes: mod };

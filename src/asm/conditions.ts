@@ -42,7 +42,8 @@ export function answer(question: Question, cursor: Cursor, asked: Asked): boolea
     case 'idni': {
       const column = cursor.column;
       const sides = splitArguments(asked.expand(cursor.rest()), 2);
-      if (sides.length !== 2) new Cursor([], column).fail(`%if${question} compares two texts with a comma between them`);
+      if (sides.length !== 2)
+        new Cursor([], column).fail(`%if${question} compares two texts with a comma between them`);
       const [a, b] = sides.map((side) => side.map((t) => t.value ?? t.text).join('\0')) as [string, string];
       return question === 'idn' ? a === b : a.toLowerCase() === b.toLowerCase();
     }

@@ -27,9 +27,7 @@ export class Defines {
   }
 
   define(define: Define, caseless: boolean): void {
-    const [table, key] = caseless
-      ? [this.#caseless, define.name.toLowerCase()]
-      : ([this.#exact, define.name] as const);
+    const [table, key] = caseless ? [this.#caseless, define.name.toLowerCase()] : ([this.#exact, define.name] as const);
     const arity = define.parameters?.length ?? -1;
     // a plain name replaces all; forms with different numbers of parameters live side by side
     const others = (table.get(key) ?? []).filter((d) => arity >= 0 && (d.parameters?.length ?? -1) !== arity);
@@ -187,7 +185,8 @@ function paste(tokens: readonly Token[]): Token[] {
     }
     const left = out.pop();
     const right = tokens[++i];
-    if (left === undefined || right === undefined) throw new LineError(token.column, '`%+` needs something on both sides');
+    if (left === undefined || right === undefined)
+      throw new LineError(token.column, '`%+` needs something on both sides');
     out.push(...at(left, tokenize(left.text + right.text)));
   }
   return out;

@@ -17,16 +17,17 @@ export function applyDefinition(directive: string, cursor: Cursor, defines: Defi
   const nameToken = cursor.peek();
   if (nameToken.kind !== 'word') cursor.fail(`expected a name behind %${directive}`);
   const name = cursor.next().text;
-  if (kind === 'undef') return defines.undefine(name);
-  if (kind === 'define' || kind === 'xdefine') {
+  if (kind === 'undef') defines.undefine(name);
+  else if (kind === 'define' || kind === 'xdefine') {
     // a parameter list begins without space
     const list = cursor.isMark('(') && !cursor.peek().space ? parameterList(cursor) : null;
     const body = trim(cursor.rest());
     const expanded = kind === 'xdefine' ? asked.expand(body) : body;
-    return defines.define({ name, parameters: list, body: expanded }, caseless);
+    defines.define({ name, parameters: list, body: expanded }, caseless);
+  } else {
+    const operands = asked.expand(cursor.rest());
+    defines.define({ name, parameters: null, body: tokenize(textFor(kind, operands, cursor, asked)) }, caseless);
   }
-  const operands = asked.expand(cursor.rest());
-  defines.define({ name, parameters: null, body: tokenize(textFor(kind, operands, cursor, asked)) }, caseless);
 }
 
 function parameterList(cursor: Cursor): string[] {
@@ -58,7 +59,12 @@ function textFor(kind: string, tokens: readonly Token[], cursor: Cursor, asked: 
     case 'strlen':
       return String(stringAt(0).length);
     case 'strcat':
-      return quote(tokens.filter((t) => t.kind !== 'mark' || t.text !== ',').map((t) => t.value ?? '').join(''));
+      return quote(
+        tokens
+          .filter((t) => t.kind !== 'mark' || t.text !== ',')
+          .map((t) => t.value ?? '')
+          .join(''),
+      );
     default: {
       const [start, count] = splitArguments(tokens.slice(tokens[1]?.text === ',' ? 2 : 1), 2);
       const from = start === undefined ? cursor.fail('expected a position') : Number(asked.evaluate(start));

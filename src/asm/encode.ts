@@ -3,9 +3,10 @@
 import { InvalidInput } from '../base/errors.ts';
 import type { Row } from '../cpu/rows.ts';
 import { addressSizes, encodeAddress } from './address.ts';
-import type { Form, Slot } from './forms.ts';
+import type { Form } from './forms.ts';
 import type { AssemblyInstruction, ImmediateOperand, MemoryOperand, Operand, Prefix, Quantity } from './operands.ts';
 import { type Position, selectForm } from './select.ts';
+import type { Slot } from './slots.ts';
 
 /** A place in encoded bytes to which the start of a section is to be added (`plus`), or subtracted. */
 export interface Fixup {
@@ -37,10 +38,13 @@ type Slots = (Prefix | undefined)[];
 /** Prefixes by their place; a text if two want the same. */
 function prefixSlots({ prefixes, operands }: AssemblyInstruction): Slots | string {
   const slots: Slots = [];
-  const segments = operands.flatMap((o) => (o.kind === 'memory' && o.segment !== null ? [o.segment.name as Prefix] : []));
+  const segments = operands.flatMap((o) =>
+    o.kind === 'memory' && o.segment !== null ? [o.segment.name as Prefix] : [],
+  );
   for (const prefix of [...prefixes, ...segments]) {
     const place = SLOT_OF[prefix] as number;
-    if (slots[place] !== undefined && slots[place] !== prefix) return `\`${slots[place]}\` and \`${prefix}\` exclude each other`;
+    if (slots[place] !== undefined && slots[place] !== prefix)
+      return `\`${slots[place]}\` and \`${prefix}\` exclude each other`;
     slots[place] = prefix;
   }
   return slots;
@@ -171,13 +175,7 @@ function writeModrm(w: Writer, e: Operand, field: number, addressSize: 2 | 4): s
 }
 
 /** What stands behind ModRM: immediates, targets, far pointers, offsets. */
-function writeTail(
-  w: Writer,
-  slot: Slot,
-  operand: Operand,
-  position: Position,
-  addressSize: 2 | 4,
-): string | null {
+function writeTail(w: Writer, slot: Slot, operand: Operand, position: Position, addressSize: 2 | 4): string | null {
   if (slot.role === 'O') w.quantity((operand as MemoryOperand).displacement, addressSize);
   else if (slot.role === 'I') w.quantity((operand as ImmediateOperand).value, slot.bytes);
   else if (slot.role === 'J') {
@@ -203,7 +201,8 @@ export function encodeAt(instruction: AssemblyInstruction, position: Position): 
   if (typeof addressSize === 'string') return addressSize;
   // prefixes alone on a line
   if (instruction.mnemonic === '') return { bytes: prefixBytes(slots, position.bits, 0), fixups: NO_FIXUPS };
-  const lengthOf = (form: Form): number => prefixBytes(slots, position.bits, 0).length + opcodeBytes(form.row, 0).length + 1;
+  const lengthOf = (form: Form): number =>
+    prefixBytes(slots, position.bits, 0).length + opcodeBytes(form.row, 0).length + 1;
   const form = selectForm(instruction, position, addressSize, lengthOf);
   return typeof form === 'string' ? form : writeForm(form, instruction, position, slots, addressSize);
 }

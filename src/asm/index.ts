@@ -1,8 +1,8 @@
 /** Assembler: a subset of the NASM language, byte for byte as `nasm -f bin` (docs/assembler.md says what belongs to it).
  *  It reads the same opcode rows as the decoder. */
 
-import { AssemblyError, type Place, type Problem, Problems } from './errors.ts';
 import { Cursor } from './cursor.ts';
+import { AssemblyError, type Place, type Problem, Problems } from './errors.ts';
 import { parseExpression } from './expression.ts';
 import { isKeyword, parseStatement } from './parser.ts';
 import { Pass, type PassOptions } from './pass.ts';

@@ -101,7 +101,8 @@ function conditionCode(frame: Frame, token: Token, n: number, opposite: boolean)
 /** What a %token of a macro body stands for; null: it is not a parameter. */
 function meaning(frame: Frame, token: Token): readonly Token[] | null {
   const text = token.text.startsWith('%{') ? `%${token.text.slice(2, -1)}` : token.text;
-  if (text.startsWith('%%') && text.length > 2) return [tokenLike(token, 'word', `..@${frame.serial}.${text.slice(2)}`)];
+  if (text.startsWith('%%') && text.length > 2)
+    return [tokenLike(token, 'word', `..@${frame.serial}.${text.slice(2)}`)];
   if (text === '%00') return at(token, frame.label);
   if (text === '%0') return [tokenLike(token, 'number', String(frame.args.length))];
   const range = /^%(-?\d+):(-?\d+)$/.exec(text);

@@ -1,7 +1,7 @@
 /** Operands of the typed layer: what an instruction gets, however it was written. */
 
-import type { AddressHint } from './value.ts';
 import { type Register, register } from './registers.ts';
+import type { AddressHint } from './value.ts';
 
 /** Bytes; 0: not said. */
 export type Size = 0 | 1 | 2 | 4 | 8 | 10 | 16;

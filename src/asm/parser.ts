@@ -36,7 +36,6 @@ const statement = (action: Action, more: Partial<Statement> = {}): Statement => 
 });
 const NOTHING: Action = { kind: 'nothing' };
 
-const literal = (value: bigint): Expression => ({ kind: 'number', value });
 const operation = (operator: string, left: Expression, right: Expression, column: number): Expression => ({
   kind: 'binary',
   operator,
@@ -130,7 +129,12 @@ function parseSection(cursor: Cursor, column: number): Statement {
 }
 
 const isKnown = (name: string): boolean =>
-  name in DIRECTIVES || DATA.has(name) || RESERVE.has(name) || name === 'incbin' || name === 'equ' || formsOf(name) !== undefined;
+  name in DIRECTIVES ||
+  DATA.has(name) ||
+  RESERVE.has(name) ||
+  name === 'incbin' ||
+  name === 'equ' ||
+  formsOf(name) !== undefined;
 
 /** Whether a line may begin with that name as an instruction, directive or prefix. */
 export const isKeyword = (name: string): boolean => {
@@ -214,7 +218,8 @@ function bracketed(cursor: Cursor): Statement {
   cursor.next();
   const { tokens } = cursor;
   const last = tokens[tokens.length - 1] as Token;
-  if (last.text !== ']' || last.kind !== 'mark') throw new LineError(last.column, 'expected `]` to close the directive');
+  if (last.text !== ']' || last.kind !== 'mark')
+    throw new LineError(last.column, 'expected `]` to close the directive');
   const inner = new Cursor(tokens.slice(1, -1));
   const name = inner.word;
   const column = inner.column;

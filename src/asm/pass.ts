@@ -82,7 +82,8 @@ export class Pass implements Surroundings {
     const { label, action } = statement;
     this.#start = this.#current.length;
     this.critical = this.#final && !this.#forgiving;
-    if (label !== null && action.kind !== 'equ') this.#symbols.define(label.name, this.#hereValue(), true, label.column);
+    if (label !== null && action.kind !== 'equ')
+      this.#symbols.define(label.name, this.#hereValue(), true, label.column);
     if (statement.align !== null) this.#alignSection(statement.align, place.column);
     const { length: offset } = this.#current;
     const section = this.#section;
@@ -112,7 +113,8 @@ export class Pass implements Surroundings {
   #times({ times }: Statement): number {
     if (times === null) return 1;
     const count = numberOf(this.#value(times), 0, 'the number of times');
-    if (count === null) throw new LineError(0, 'the number of times must be known here: it uses a label that is defined further down');
+    if (count === null)
+      throw new LineError(0, 'the number of times must be known here: it uses a label that is defined further down');
     if (count < 0n && this.#final) throw new LineError(0, `cannot do it ${count} times`);
     if (count > BigInt(this.#options.limit)) this.#tooLarge();
     return Math.max(0, Number(count));
@@ -128,7 +130,8 @@ export class Pass implements Surroundings {
 
   #alignSection(to: Expression, column: number): void {
     const align = Number(this.#now(to, column, 'the alignment'));
-    if (align < 1 || !Number.isInteger(Math.log2(align))) throw new LineError(column, `the alignment ${align} is no power of two`);
+    if (align < 1 || !Number.isInteger(Math.log2(align)))
+      throw new LineError(column, `the alignment ${align} is no power of two`);
     if (this.#absolute === null) this.#current.align = Math.max(this.#current.align, align);
   }
 
@@ -192,7 +195,9 @@ export class Pass implements Surroundings {
       if (this.#istruc === null) throw new LineError(column, '`at` belongs between istruc and iend');
       const { name } = this.#istruc;
       const place =
-        typeof field === 'string' ? this.#known(name + field, column) : (numberOf(this.#value(field), column, 'the field') ?? 0n);
+        typeof field === 'string'
+          ? this.#known(name + field, column)
+          : (numberOf(this.#value(field), column, 'the field') ?? 0n);
       this.#fillTo(place - this.#known(name, column), column);
       if (rest !== null) this.take(rest, { file: '', line: 0, column: statement.label?.column ?? column });
     },
@@ -226,7 +231,8 @@ export class Pass implements Surroundings {
   }
 
   #mayWrite(): void {
-    if (this.#absolute !== null) throw new LineError(0, 'nothing can be put out here: it is an absolute area or a structure');
+    if (this.#absolute !== null)
+      throw new LineError(0, 'nothing can be put out here: it is an absolute area or a structure');
     if (this.#current.nobits) throw new LineError(0, 'there are no bytes in .bss: use resb, resw, resd');
   }
 
@@ -255,7 +261,8 @@ export class Pass implements Surroundings {
       const from = bytes.length;
       if (item.kind === 'number') {
         const found = quantityOf(this.#value(item.expression), this.#section);
-        if (found === null) throw new LineError(item.column, 'the value is neither a number nor one label plus a number');
+        if (found === null)
+          throw new LineError(item.column, 'the value is neither a number nor one label plus a number');
         const { number, plus, minus } = found;
         if (plus !== minus) fixups.push({ at: from, size, plus, minus });
         for (let i = 0; i < size; i++) bytes.push(Number((number >> BigInt(8 * i)) & 0xffn));

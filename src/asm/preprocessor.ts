@@ -1,6 +1,6 @@
 /** The preprocessor: a stack of line sources. `next()` gives the next line that is left to assemble. */
 
-import { answer, type Asked, questionOf } from './conditions.ts';
+import { type Asked, answer, questionOf } from './conditions.ts';
 import { Cursor } from './cursor.ts';
 import { Defines } from './defines.ts';
 import { applyDefinition, isDefinition } from './definitions.ts';
@@ -80,8 +80,7 @@ export class Preprocessor {
   }
 
   #enter(kind: Source['kind'], lines: readonly RawLine[], rounds: number, frame: Frame | null, leave = () => {}): void {
-    if (this.#stack.length >= DEEPEST)
-      this.#host.problems.fatal(this.#place, 'files or macros are nested too deeply');
+    if (this.#stack.length >= DEEPEST) this.#host.problems.fatal(this.#place, 'files or macros are nested too deeply');
     const conditions = kind === 'file' ? [] : this.#conditions;
     this.#stack.push({ kind, lines, at: 0, rounds, frame, conditions, openBefore: conditions.length, leave });
   }
@@ -136,7 +135,8 @@ export class Preprocessor {
     else if (name === 'rotate') this.#rotate(cursor, source);
     else if (name === 'include') this.#include(cursor);
     else if (name === 'error' || name === 'fatal' || name === 'warning') this.#message(name, cursor, first);
-    else if (LATER[name] !== undefined) throw new LineError(first.column, `${LATER[name]} are not supported (%${name})`);
+    else if (LATER[name] !== undefined)
+      throw new LineError(first.column, `${LATER[name]} are not supported (%${name})`);
     else if (name === 'endmacro' || name === 'endrep')
       throw new LineError(first.column, `%${name} without %${name.slice(3)}`);
     else if (!IGNORED.has(name)) throw new LineError(first.column, `there is no directive %${name}`);
@@ -145,7 +145,10 @@ export class Preprocessor {
   #message(name: string, cursor: Cursor, first: Token): void {
     const tokens = this.#defines.expand(cursor.rest());
     const text = tokens.length === 1 ? (tokens[0]?.value ?? textOf(tokens)) : textOf(tokens);
-    if (name === 'warning') return this.#host.warn(this.#place, text);
+    if (name === 'warning') {
+      this.#host.warn(this.#place, text);
+      return;
+    }
     if (name === 'fatal') this.#host.problems.fatal({ ...this.#place, column: first.column }, text);
     throw new LineError(first.column, text);
   }
@@ -209,9 +212,7 @@ export class Preprocessor {
   }
 
   #hasMacro(name: string, count: number | null): boolean {
-    return this.#macrosNamed(name).some(
-      (m) => count === null || (count >= m.least && (count <= m.most || m.greedy)),
-    );
+    return this.#macrosNamed(name).some((m) => count === null || (count >= m.least && (count <= m.most || m.greedy)));
   }
 
   /** Begins the expansion if the line uses a macro, with or without a label in front. */

@@ -35,7 +35,8 @@ function memoryOf(syntax: OperandSyntax & { kind: 'memory' }, around: Surroundin
   let scale = 0;
   for (const { of, factor } of value.registers) {
     if (of.class === 'segment') throw new LineError(syntax.column, 'a segment stands first, with a colon: [es:bx]');
-    if (of.class !== 'r16' && of.class !== 'r32') throw new LineError(syntax.column, `${of.name} cannot address memory`);
+    if (of.class !== 'r16' && of.class !== 'r32')
+      throw new LineError(syntax.column, `${of.name} cannot address memory`);
     if (factor === 1n && base === null) base = of;
     else if (index === null) {
       index = of;
@@ -44,7 +45,8 @@ function memoryOf(syntax: OperandSyntax & { kind: 'memory' }, around: Surroundin
   }
   const rest = { ...value, registers: [] };
   const displacement = quantityOf(rest, section);
-  if (displacement === null) throw new LineError(syntax.column, 'the address is not a sum of registers, one label and numbers');
+  if (displacement === null)
+    throw new LineError(syntax.column, 'the address is not a sum of registers, one label and numbers');
   const { segment, size, displacementSize, nosplit, distance } = syntax;
   return { kind: 'memory', base, index, scale, displacement, segment, size, displacementSize, nosplit, hint, distance };
 }

@@ -1,8 +1,9 @@
 /** Selection: which form an instruction takes, and what is wrong if none fits. */
 
 import { encodeAddress, hasRegisters } from './address.ts';
-import { type Form, formsOf, type Slot } from './forms.ts';
+import { type Form, formsOf } from './forms.ts';
 import type { AssemblyInstruction, ImmediateOperand, MemoryOperand, Operand, Size } from './operands.ts';
+import type { Slot } from './slots.ts';
 
 /** The better fit is the larger. */
 const INVALID = 0;
@@ -39,6 +40,9 @@ function kindFits(slot: Slot, operand: Operand, position: Position, addressSize:
     case 'immediate':
       if (slot.role !== 'I' && slot.role !== 'J' && slot.value === undefined) return false;
       if (slot.distance !== undefined && slot.distance !== operand.distance) return false;
+      // short is said to forms that ask for it only, near to jumps that are not of a byte
+      if (operand.distance === 'short' && slot.distance !== 'short') return false;
+      if (operand.distance === 'near' && (slot.role !== 'J' || slot.bytes === 1)) return false;
       return valueFits(slot, operand, position);
   }
 }
@@ -73,7 +77,13 @@ function sizeFits(slot: Slot, operand: Operand, assumed: Size, position: Positio
   return size === 0 || slot.same === -1 || slot.same === size ? FITS : SIZE_WRONG;
 }
 
-function fit(form: Form, operands: readonly Operand[], assumed: Assumed, position: Position, addressSize: 2 | 4): Fit {
+function fitOf(
+  form: Form,
+  operands: readonly Operand[],
+  assumed: Assumed,
+  position: Position,
+  addressSize: 2 | 4,
+): Fit {
   if (form.slots.length !== operands.length) return INVALID;
   let worst: Fit = FITS;
   let missing = false;
@@ -91,7 +101,7 @@ function fit(form: Form, operands: readonly Operand[], assumed: Assumed, positio
 
 /** Whether a relaxed jump's target is near enough for a byte. */
 function isNear(form: Form, target: ImmediateOperand, position: Position, lengthOf: (form: Form) => number): boolean {
-  if (target.strict || target.distance === 'near') return false;
+  if (target.strict) return false;
   if (target.value.unknown) return true;
   if (target.value.plus !== position.section || target.value.minus !== null) return false;
   const distance = target.value.number - BigInt(position.offset + lengthOf(form));
@@ -112,7 +122,7 @@ export function selectForm(
   const possible = operands.map(() => new Set<Size>());
   const attempt = (assumed: Assumed, collect: boolean): Form | null => {
     for (const form of forms) {
-      let result = fit(form, operands, assumed, position, addressSize);
+      let result = fitOf(form, operands, assumed, position, addressSize);
       if (result === FITS && form.relaxed && !isNear(form, operands[0] as ImmediateOperand, position, lengthOf))
         result = INVALID;
       if (result === FITS) return form;
@@ -121,7 +131,10 @@ export function selectForm(
     }
     return null;
   };
-  const found = attempt(operands.map(() => 0 as Size), true);
+  const found = attempt(
+    operands.map(() => 0 as Size),
+    true,
+  );
   if (found !== null) return found;
   // sizes that were not declared: if each can be one only, that one is meant
   const assumed = operands.map((operand, i): Size | null => {

@@ -71,7 +71,12 @@ export type Action =
   | { readonly kind: 'struc'; readonly name: string; readonly value: Expression | null; readonly column: number }
   | { readonly kind: 'endstruc'; readonly column: number }
   | { readonly kind: 'istruc'; readonly name: string; readonly column: number }
-  | { readonly kind: 'at'; readonly field: Expression | string; readonly rest: Statement | null; readonly column: number }
+  | {
+      readonly kind: 'at';
+      readonly field: Expression | string;
+      readonly rest: Statement | null;
+      readonly column: number;
+    }
   | { readonly kind: 'iend'; readonly column: number };
 
 export interface Statement {

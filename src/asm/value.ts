@@ -48,8 +48,7 @@ export const numberValue = (number: bigint): Value => ({ registers: NONE, unknow
 const UNKNOWN: Value = { registers: NONE, unknown: 1n, number: 0n, sections: NONE };
 
 /** Nothing but a number. */
-export const isNumber = (v: Value): boolean =>
-  v.registers.length === 0 && v.unknown === 0n && v.sections.length === 0;
+export const isNumber = (v: Value): boolean => v.registers.length === 0 && v.unknown === 0n && v.sections.length === 0;
 /** Not known yet, and no register in it. */
 export const isUnknown = (v: Value): boolean => v.registers.length === 0 && v.unknown !== 0n;
 

@@ -1,8 +1,9 @@
 /** Makes instructions and programs at random from the forms that the opcode rows give, so that every one is met. */
 
-import { type Form, formsOf, mnemonics, type Slot } from '../../src/asm/forms.ts';
+import { type Form, formsOf, mnemonics } from '../../src/asm/forms.ts';
 import { type AssemblyInstruction, far, imm, type MemoryOperand, mem, type Operand, reg, type Size, target } from '../../src/asm/operands.ts'; // biome-ignore format: one line
 import { type RegisterClass, registers } from '../../src/asm/registers.ts';
+import type { Slot } from '../../src/asm/slots.ts';
 
 /** A small seeded generator (mulberry32). */
 export class Random {
@@ -110,13 +111,18 @@ function memoryPiece(r: Random, bits: Bits, size: Size, distance: 'far' | null, 
   const shuffled = label !== null && r.chance(30) ? terms.reverse() : terms;
   let inner = shuffled.join('+');
   if (displacement !== 0 || inner === '')
-    inner += displacement < 0 && inner !== '' ? `-${numberText(r, -displacement)}` : `${inner && '+'}${numberText(r, displacement)}`;
+    inner +=
+      displacement < 0 && inner !== ''
+        ? `-${numberText(r, -displacement)}`
+        : `${inner && '+'}${numberText(r, displacement)}`;
   const words = [
     displacementSize === 0 ? '' : (SIZE_NAMES[displacementSize] as string),
     nosplit ? 'nosplit' : '',
     segment === undefined ? '' : `${segment}:`,
   ].filter((w) => w !== '');
-  const said = [size === 0 ? '' : SIZE_NAMES[size], distance ?? '', `[${[...words, inner].join(' ')}]`].filter((w) => w);
+  const said = [size === 0 ? '' : SIZE_NAMES[size], distance ?? '', `[${[...words, inner].join(' ')}]`].filter(
+    (w) => w,
+  );
   if (label !== null || indexText.endsWith('*1') || base === index) return { text: said.join(' '), operand: null };
   const parts = {
     size, displacement, displacementSize, nosplit, distance,
@@ -125,11 +131,16 @@ function memoryPiece(r: Random, bits: Bits, size: Size, distance: 'far' | null, 
   return { text: said.join(' '), operand: mem(parts as Parameters<typeof mem>[0]) };
 }
 
-function immediatePiece(r: Random, bits: Bits, slot: Slot, labels: readonly string[]): Piece {
+function immediatePiece(r: Random, bits: Bits, slot: Slot, labels: readonly string[], tellsSize: boolean): Piece {
   if (slot.value === 'one') return { text: '1', operand: imm(1) };
   const width = slot.size || (slot.same > 0 ? slot.same : slot.bytes);
-  const range = slot.value === 'sbyte' || (slot.size === 1 && slot.bytes === 1) ? inRange(1).filter((n) => n < 128) : inRange(width);
-  const said = (slot.size !== 0 && slot.implied === undefined && (slot.size !== 1 || r.chance(50))) || (slot.same > 0 && r.chance(15));
+  const range =
+    slot.value === 'sbyte' || (slot.size === 1 && slot.bytes === 1)
+      ? inRange(1).filter((n) => n < 128)
+      : inRange(width);
+  const said =
+    (slot.size !== 0 && slot.implied === undefined && (tellsSize || slot.size !== 1 || r.chance(50))) ||
+    (slot.same > 0 && r.chance(15));
   const size = (said ? slot.size || slot.same : 0) as Size;
   const strict = size > 1 && r.chance(25);
   const lead = `${strict ? 'strict ' : ''}${size === 0 ? '' : `${SIZE_NAMES[size]} `}`;
@@ -142,7 +153,7 @@ function immediatePiece(r: Random, bits: Bits, slot: Slot, labels: readonly stri
   return { text: lead + (r.chance(5) && n === 0x7f ? "'\x7f'" : numberText(r, n)), operand: imm(n, size, strict) };
 }
 
-function piece(r: Random, bits: Bits, slot: Slot, labels: readonly string[]): Piece {
+function piece(r: Random, bits: Bits, slot: Slot, labels: readonly string[], tellsSize: boolean): Piece {
   const kinds: (() => Piece)[] = [];
   for (const group of slot.registers)
     kinds.push(() => {
@@ -173,13 +184,14 @@ function piece(r: Random, bits: Bits, slot: Slot, labels: readonly string[]): Pi
     const operand = { ...target(r.below(0x60), slot.distance === 'near' ? 'near' : null), size: slot.size };
     return { text: `${said}($$+${operand.value.number})`, operand };
   }
-  return immediatePiece(r, bits, slot, labels);
+  return immediatePiece(r, bits, slot, labels, tellsSize);
 }
 
 /** One use of a form. Without labels it can be given to the typed layer too. */
 export function sample(r: Random, bits: Bits, name: string, form: Form, labels: readonly string[] = []): Sample {
-  const pieces = form.slots.map((slot) => piece(r, bits, slot, labels));
-  // an instruction has one size of address and one segment
+  // add [x], byte 5: the immediate is what tells the size
+  const tellsSize = form.slots.some((s) => s.memory && s.size === 0 && s.registers.length === 0);
+  const pieces = form.slots.map((slot) => piece(r, bits, slot, labels, tellsSize));
   const prefixes: AssemblyInstruction['prefixes'] = [];
   const operands = pieces.flatMap((p) => (p.operand === null ? [] : [p.operand]));
   const text = `${r.chance(10) ? name : name.toLowerCase()} ${pieces.map((p) => p.text).join(', ')}`.trim();
