@@ -71,6 +71,10 @@ export class Mmu {
 
   /** Puts the context into force that the registers, VPID and EPT pointer ask for. */
   selectContext(): void {
+    this.#select(false);
+  }
+
+  #select(anew: boolean): void {
     const S = this.#S;
     const cr0 = S[CR0];
     const cls =
@@ -78,7 +82,7 @@ export class Mmu {
     const eptrta = this.eptEnabled ? eptrtaOf(this.eptpLow, this.eptpHigh) : NO_EPT;
     const t = this.#translator;
     const c = t.context;
-    if (c.class !== cls || c.vpid !== this.vpid || c.eptrta !== eptrta) t.select(this.vpid, eptrta, cls);
+    if (anew || c.class !== cls || c.vpid !== this.vpid || c.eptrta !== eptrta) t.select(this.vpid, eptrta, cls, anew);
     S[CONTEXT] = t.context.base;
   }
 
@@ -277,8 +281,7 @@ export class Mmu {
   /** Takes over caches and counts. The registers are restored by their owner, before this. */
   restore(state: Unvalidated<MmuState>): void {
     restoreMmu(this, state);
-    this.#translator.selectSpace();
-    this.selectContext();
+    this.#select(true);
   }
 
   #readAcross(c: FastContext, linear: number, size: number, access: number): number {

@@ -57,17 +57,18 @@ export class Translator {
     nested.structures = cache(eptStructures);
     this.#space = linear.spaces.get(0, NO_EPT);
     this.context = caches.fast.select(0, NO_EPT, UNPAGED, null);
+    this.#selectSpace();
   }
 
-  /** Puts the context of this VPID, EPT root and class into force. */
-  select(vpid: number, eptrta: number, cls: number): void {
+  /** Puts the context of this VPID, EPT root and class into force. `anew`: the spaces of the stores are others than they were. */
+  select(vpid: number, eptrta: number, cls: number, anew = false): void {
     const c = this.context;
     this.context = this.#caches.fast.select(vpid, eptrta, cls, c);
-    if (c.vpid !== vpid || c.eptrta !== eptrta) this.selectSpace();
+    if (anew || c.vpid !== vpid || c.eptrta !== eptrta) this.#selectSpace();
   }
 
   /** Looks the spaces of the context in force up in every store. */
-  selectSpace(): void {
+  #selectSpace(): void {
     const { vpid, eptrta } = this.context;
     const { linear, linearStructures, guestPhysical, eptStructures } = this.#caches;
     const nested = this.#nested;

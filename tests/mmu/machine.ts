@@ -44,9 +44,9 @@ export function setCpl(m: TestMachine, cpl: number): void {
 }
 
 /** Runs one access; the outcome in the words of the reference model. `run` returns the bus address, −1 outside RAM. */
-export function outcomeOf(m: TestMachine, run: () => number): TranslationOutcome {
+export function outcomeOf(m: TestMachine, run: () => unknown): TranslationOutcome {
   try {
-    return { kind: 'translated', physical: run() };
+    return { kind: 'translated', physical: Number(run() ?? 0) };
   } catch (e) {
     if (e !== m.signal) throw e;
     const { signal } = m;

@@ -145,7 +145,7 @@ test.each([2, 3, 16])(
           expect(m.mmu.counts.walks).toBe(tlb.misses + tlb.dirtyWalks);
         },
       ),
-      { numRuns: 120 },
+      { numRuns: 50 },
     );
   },
 );

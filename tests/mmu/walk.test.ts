@@ -162,7 +162,7 @@ test('every walk ends as the manual says, with the flags it says and no other wr
     fc.property(tables, regimes, fc.array(accesses, { minLength: 1, maxLength: 12 }), (words, r, list) =>
       compare(m, words, { ...r, eptp: null }, list, true),
     ),
-    { numRuns: 700 },
+    { numRuns: 500 },
   );
   const { counts } = m.mmu; // the tables are such that all of it happens
   for (const n of [counts.pageFaults, counts.eptViolations, counts.eptMisconfigurations, counts.accessedDirtyUpdates])
