@@ -64,7 +64,7 @@ export const loadRam = (u8: Uint8Array, at: number, size: number): number =>
       : u8[at] | (u8[at + 1] << 8) | (u8[at + 2] << 16) | (u8[at + 3] << 24);
 
 /** How many of `most` elements from `linear` on lie wholly in its page, below the segment's limit and without wrapping of the
- *  offset. The first one has passed the segment check. 0: that cannot be told cheaply; go one by one. */
+ *  offset. The first one has passed the segment check. 0: the first one crosses the page, or the segment expands down. */
 export function elementsInPage(
   cpu: Cpu,
   i: Instruction,
@@ -95,22 +95,22 @@ export function finishIterations(cpu: Cpu, i: Instruction, n: number, go: boolea
   if (go && index(cpu, i, ECX) !== 0) cpu.S[EIP] = cpu.S[START_EIP];
 }
 
-/** Elements that one execution takes one by one before it tries again to go by pages. */
-const SLOW_ITERATIONS = 64;
+/** What the attempt to go by pages left to be done one by one: nothing; one element, which crosses a page; or some, because
+ *  the page is no plain RAM (MMIO, code) or the segment is out of the ordinary. */
+export const NOTHING = 0;
+export const ONE = 1;
+export const SOME = 64;
 
-/** Executes `element` once, or repeats it while the counter is not 0 and `element` returns true. Each iteration is complete before
- *  the next begins, so that a fault finds the registers as the iterations before it left them. */
-export function iterate(cpu: Cpu, i: Instruction, element: (cpu: Cpu, i: Instruction) => boolean): void {
-  if (i.rep === 0) {
-    element(cpu, i);
-    return;
-  }
-  if (index(cpu, i, ECX) === 0) return;
+/** Executes `element` once, or repeats it while the counter is not 0 and `element` returns true, at most `most` times. Each
+ *  iteration is complete before the next begins, so that a fault finds the registers as the iterations before it left them. */
+export function iterate(cpu: Cpu, i: Instruction, most: number, element: (cpu: Cpu, i: Instruction) => boolean): void {
+  if (most === NOTHING || (i.rep !== 0 && index(cpu, i, ECX) === 0)) return;
   for (let n = 1; ; n++) {
     const go = element(cpu, i);
+    if (i.rep === 0) return;
     advance(cpu, i, ECX, -1);
     if (!go || index(cpu, i, ECX) === 0) return;
-    if (n === SLOW_ITERATIONS || cpu.remaining <= 1 || cpu.S[EVENTS] !== 0) {
+    if (n >= most || cpu.remaining <= 1 || cpu.S[EVENTS] !== 0) {
       cpu.S[EIP] = cpu.S[START_EIP];
       return;
     }

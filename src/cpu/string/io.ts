@@ -11,6 +11,7 @@ import {
   index,
   iterate,
   load,
+  SOME,
   sourceAddress,
   sourceSegment,
   store,
@@ -18,7 +19,7 @@ import {
 
 /** INS — Input from Port to String. */
 export function ins(cpu: Cpu, i: Instruction): void {
-  if (admitted(cpu, i, true)) iterate(cpu, i, inputElement);
+  if (admitted(cpu, i, true)) iterate(cpu, i, SOME, inputElement);
 }
 
 /** The port is read only when nothing can fault any more: reading may have an effect. */
@@ -33,7 +34,7 @@ function inputElement(cpu: Cpu, i: Instruction): boolean {
 
 /** OUTS — Output String to Port. */
 export function outs(cpu: Cpu, i: Instruction): void {
-  if (admitted(cpu, i, false)) iterate(cpu, i, outputElement);
+  if (admitted(cpu, i, false)) iterate(cpu, i, SOME, outputElement);
 }
 
 function outputElement(cpu: Cpu, i: Instruction): boolean {

@@ -13,6 +13,9 @@ import {
   iterate,
   load,
   loadRam,
+  NOTHING,
+  ONE,
+  SOME,
   sourceAddress,
   sourceSegment,
   store,
@@ -22,7 +25,7 @@ const direction = (cpu: Cpu, size: number): number => (backwards(cpu) ? -size : 
 
 /** MOVS — Move Data From String to String. */
 export function movs(cpu: Cpu, i: Instruction): void {
-  if (i.rep === 0 || !movePage(cpu, i)) iterate(cpu, i, moveElement);
+  iterate(cpu, i, i.rep === 0 ? ONE : movePage(cpu, i), moveElement);
 }
 
 function moveElement(cpu: Cpu, i: Instruction): boolean {
@@ -34,29 +37,29 @@ function moveElement(cpu: Cpu, i: Instruction): boolean {
   return true;
 }
 
-/** Moves up to the end of either page at once. False: nothing was done. */
-function movePage(cpu: Cpu, i: Instruction): boolean {
+/** Moves up to the end of either page at once. Returns what is left to be done one by one. */
+function movePage(cpu: Cpu, i: Instruction): number {
   let n = allowedIterations(cpu, i);
-  if (n === 0) return false;
+  if (n === 0) return NOTHING;
   const size = elementSize(i);
   const source = sourceAddress(cpu, i, size);
   n = elementsInPage(cpu, i, sourceSegment(i), ESI, source, size, n);
-  if (n < 2) return false;
+  if (n < 2) return ONE;
   const from = cpu.mmu.ramForRead(source);
-  if (from < 0) return false;
+  if (from < 0) return SOME;
   const destination = destinationAddress(cpu, i, size, true);
   n = elementsInPage(cpu, i, ES, EDI, destination, size, n);
-  if (n < 2) return false;
+  if (n < 2) return ONE;
   const to = cpu.mmu.ramForWrite(destination);
-  if (to < 0) return false;
+  if (to < 0) return SOME;
 
   const back = backwards(cpu);
   const first = back ? (n - 1) * size : 0; // bytes below the first element that are moved
-  if (!moveRam(cpu.memory.u8, to - first, from - first, n * size, size, back)) return false;
+  if (!moveRam(cpu.memory.u8, to - first, from - first, n * size, size, back)) return SOME;
   advance(cpu, i, ESI, n * direction(cpu, size));
   advance(cpu, i, EDI, n * direction(cpu, size));
   finishIterations(cpu, i, n, true);
-  return true;
+  return NOTHING;
 }
 
 /** Moves bytes as a sequence of element moves would, upwards or downwards. Where a later element reads what an earlier one
@@ -75,7 +78,7 @@ function moveRam(u8: Uint8Array, to: number, from: number, bytes: number, size: 
 
 /** STOS — Store String. */
 export function stos(cpu: Cpu, i: Instruction): void {
-  if (i.rep === 0 || !storePage(cpu, i)) iterate(cpu, i, storeElement);
+  iterate(cpu, i, i.rep === 0 ? ONE : storePage(cpu, i), storeElement);
 }
 
 function storeElement(cpu: Cpu, i: Instruction): boolean {
@@ -85,20 +88,20 @@ function storeElement(cpu: Cpu, i: Instruction): boolean {
   return true;
 }
 
-function storePage(cpu: Cpu, i: Instruction): boolean {
+function storePage(cpu: Cpu, i: Instruction): number {
   let n = allowedIterations(cpu, i);
-  if (n === 0) return false;
+  if (n === 0) return NOTHING;
   const size = elementSize(i);
   const destination = destinationAddress(cpu, i, size, true);
   n = elementsInPage(cpu, i, ES, EDI, destination, size, n);
-  if (n < 2) return false;
+  if (n < 2) return ONE;
   const to = cpu.mmu.ramForWrite(destination);
-  if (to < 0) return false;
+  if (to < 0) return SOME;
 
   fillRam(cpu, backwards(cpu) ? to - (n - 1) * size : to, n, size, cpu.S[EAX]);
   advance(cpu, i, EDI, n * direction(cpu, size));
   finishIterations(cpu, i, n, true);
-  return true;
+  return NOTHING;
 }
 
 function fillRam({ memory }: Cpu, at: number, n: number, size: number, value: number): void {
@@ -110,7 +113,7 @@ function fillRam({ memory }: Cpu, at: number, n: number, size: number, value: nu
 
 /** LODS — Load String. */
 export function lods(cpu: Cpu, i: Instruction): void {
-  if (i.rep === 0 || !loadPage(cpu, i)) iterate(cpu, i, loadElement);
+  iterate(cpu, i, i.rep === 0 ? ONE : loadPage(cpu, i), loadElement);
 }
 
 function loadElement(cpu: Cpu, i: Instruction): boolean {
@@ -121,20 +124,20 @@ function loadElement(cpu: Cpu, i: Instruction): boolean {
 }
 
 /** Of a page of elements only the last one stays in the accumulator. */
-function loadPage(cpu: Cpu, i: Instruction): boolean {
+function loadPage(cpu: Cpu, i: Instruction): number {
   let n = allowedIterations(cpu, i);
-  if (n === 0) return false;
+  if (n === 0) return NOTHING;
   const size = elementSize(i);
   const source = sourceAddress(cpu, i, size);
   n = elementsInPage(cpu, i, sourceSegment(i), ESI, source, size, n);
-  if (n < 2) return false;
+  if (n < 2) return ONE;
   const from = cpu.mmu.ramForRead(source);
-  if (from < 0) return false;
+  if (from < 0) return SOME;
 
   setAccumulator(cpu, size, loadRam(cpu.memory.u8, from + (n - 1) * direction(cpu, size), size));
   advance(cpu, i, ESI, n * direction(cpu, size));
   finishIterations(cpu, i, n, true);
-  return true;
+  return NOTHING;
 }
 
 function setAccumulator(cpu: Cpu, size: number, value: number): void {
