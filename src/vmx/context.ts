@@ -4,12 +4,14 @@ import type { Cpu } from '../cpu/cpu.ts';
 import {
   FEATURE_CONTROL_LOCK,
   FEATURE_CONTROL_VMX_OUTSIDE_SMX,
+  fieldExists,
   modelCapabilities,
   type VmxCapabilities,
 } from './capabilities.ts';
 import { EntryView, type FailedCheck } from './checks/index.ts';
 import { PRIMARY } from './controls.ts';
 import { EXIT_REASONS } from './exit-reasons.ts';
+import { fieldOf, WORD } from './field-table.ts';
 import { type Vmcs, VmcsStore } from './vmcs.ts';
 import { W_PRIMARY, W_SECONDARY } from './words.ts';
 
@@ -34,6 +36,11 @@ export interface EntryFailure {
   readonly rows: readonly FailedCheck[];
 }
 
+const hasField = (encoding: number, capabilities: VmxCapabilities): boolean => {
+  const field = fieldOf(encoding);
+  return field !== undefined && fieldExists(field.encoding, capabilities);
+};
+
 /** Not in VMX operation; no current VMCS. */
 export const NO_POINTER = -1;
 
@@ -51,6 +58,8 @@ export class VmxContext {
   /** Its words; never read while there is no current VMCS. */
   words: Int32Array;
   featureControl: number;
+  /** Word of each encoding for VMREAD and VMWRITE; −1 where this processor has no field. */
+  readonly fieldWords: Int16Array;
   /** TSC offset in force, as a signed number. */
   tscOffset = 0;
   /** Virtual time at which the preemption timer reaches 0; Infinity while it does not run. */
@@ -74,6 +83,7 @@ export class VmxContext {
     this.store = new VmcsStore(cpu.memory, this.capabilities.regionBytes, settings.layoutSeed ?? 1);
     this.featureControl = settings.featureControl ?? FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_OUTSIDE_SMX;
     this.checkEverything = settings.checkEverything ?? false;
+    this.fieldWords = WORD.map((word, encoding) => (word >= 0 && hasField(encoding, this.capabilities) ? word : -1));
     this.words = new Int32Array(0);
     this.view = new EntryView(this.words, 0, this.capabilities, cpu.memory);
   }

@@ -2,12 +2,11 @@
  *  implementation and two doors: machine code (instructions.ts) and the root-mode port.
  *
  *  Result: SUCCEED, FAIL_INVALID, or a VM-instruction error that has been written to the current VMCS. */
-import { fieldExists } from './capabilities.ts';
 import { NO_POINTER, type VmxContext } from './context.ts';
 import { enter } from './entry.ts';
 import { setWord } from './exit.ts';
 import { VM_ERROR } from './exit-reasons.ts';
-import { ENCODINGS, fieldOf, WORD, WORD_MASK } from './field-table.ts';
+import { ENCODINGS, WORD_MASK } from './field-table.ts';
 import { hasInvept, hasInvvpid, invept as invalidateEpt, invvpid as invalidateVpid } from './invalidation.ts';
 import { W_ERROR } from './words.ts';
 
@@ -65,12 +64,8 @@ export function vmptrld(x: VmxContext, lo: number, hi: number): number {
 export const vmptrst = (x: VmxContext): number => (x.current === null ? -1 : x.current.address);
 
 /** Word of a field that this processor has, or −1. */
-function wordOfExisting(x: VmxContext, encoding: number): number {
-  const word = encoding >>> 0 < ENCODINGS ? WORD[encoding] : -1;
-  if (word < 0) return -1;
-  const field = fieldOf(encoding);
-  return field !== undefined && fieldExists(field.encoding, x.capabilities) ? word : -1;
-}
+const wordOfExisting = (x: VmxContext, encoding: number): number =>
+  encoding >>> 0 < ENCODINGS ? x.fieldWords[encoding] : -1;
 
 /** VMREAD. On success the value is left in the context's `readValue`. */
 export function vmread(x: VmxContext, encoding: number): number {

@@ -4,6 +4,7 @@ import { Machine, type MachineOptions } from '../../src/machine/machine.ts';
 import type { Reached } from '../../src/machine/root-mode.ts';
 import { type RootModeOptions, RootModePort } from '../../src/machine/root-mode-port.ts';
 import { PIN_BASED, PRIMARY, SECONDARY, VM_ENTRY, VM_EXIT } from '../../src/vmx/controls.ts';
+import { FIELDS } from '../../src/vmx/field-table.ts';
 import * as F from '../../src/vmx/fields.ts';
 import type { Vmx } from '../../src/vmx/vmx.ts';
 
@@ -174,6 +175,18 @@ export const BASELINE: readonly (readonly [number, number, number?])[] = [
   [F.GUEST_IDTR_LIMIT, 0x7ff],
 ];
 
+/** Writes the baseline into the current VMCS, and 0 into every other field. */
+export function writeBaseline(world: World): void {
+  for (const field of FIELDS) {
+    if (field.type !== 'read-only data') world.set(field.encoding, 0);
+  }
+  for (const [field, value, high] of BASELINE) {
+    world.set(field, value);
+    if (high !== undefined) world.set(field + 1, high);
+  }
+  world.set(F.HOST_RIP, world.root.gate);
+}
+
 /** Root mode with the baseline written: `vmlaunch` enters the guest. The guest sees host memory through an identity EPT. */
 export function baseline(options: MachineOptions & RootModeOptions = {}): World {
   const world = rootMode(options);
@@ -184,11 +197,7 @@ export function baseline(options: MachineOptions & RootModeOptions = {}): World 
   memory.write32(AT.pdpt, AT.eptDirectory | 7);
   memory.write32(AT.eptDirectory, 0x00_00b7); // 2 MiB, WB
   memory.write32(AT.eptDirectory + 8, 0x20_00b7);
-  for (const [field, value, high] of BASELINE) {
-    world.set(field, value);
-    if (high !== undefined) world.set(field + 1, high);
-  }
-  world.set(F.HOST_RIP, world.root.gate);
+  writeBaseline(world);
   return world;
 }
 
