@@ -18,6 +18,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
   const S = x.S, S8 = x.S8, S16 = x.S16, m = x.mmu, T = m.T, M = x.memory.i32, M8 = x.memory.u8, M16 = x.memory.u16;
   const code = x.code, C = code.words, D = code.places, tags = code.tags, entries = code.entries;
   let n = budget, p = -1, P = 0, E = entries[0] as Int32Array, B = 0;
+  let t0 = 0, t1 = 0, t2 = 0, t3 = 0, t4 = 0, t5 = 0, t6 = 0, t7 = 0, t8 = 0, t9 = 0, t10 = 0, t11 = 0, t12 = 0, t13 = 0, t14 = 0, t15 = 0;
   try {
     run: for (;;) {
       p = -1;
@@ -85,196 +86,196 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           continue run;
         }
         case 8: { // mov_r4_r4
-          const t0 = S[C[p + 2]];
+          t0 = S[C[p + 2]];
           S[C[p + 1]] = t0;
           p += 3; continue;
         }
         case 9: { // mov_r4_i4
-          const t0 = C[p + 2];
+          t0 = C[p + 2];
           S[C[p + 1]] = t0;
           p += 3; continue;
         }
         case 10: { // mov_r4_b4
-          const t0 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
+          t0 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
           S[C[p + 1]] = t2;
           p += 4; continue;
         }
         case 11: { // mov_r4_x4
-          const t0 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
+          t0 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
           S[C[p + 1]] = t2;
           p += 6; continue;
         }
         case 12: { // mov_b4_r4
-          const t0 = S[C[p + 3]];
-          const t1 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t2 = T[B + 1048576 + (t1 >>> 12)];
+          t0 = S[C[p + 3]];
+          t1 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t2 = T[B + 1048576 + (t1 >>> 12)];
           if (((t2 | t1) & 3) === 0) M[(t1 ^ t2) >> 2] = t0; else m.write32(t1, t0);
           p += 4; continue;
         }
         case 13: { // mov_x4_r4
-          const t0 = S[C[p + 5]];
-          const t1 = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0;
-          const t2 = T[B + 1048576 + (t1 >>> 12)];
+          t0 = S[C[p + 5]];
+          t1 = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0;
+          t2 = T[B + 1048576 + (t1 >>> 12)];
           if (((t2 | t1) & 3) === 0) M[(t1 ^ t2) >> 2] = t0; else m.write32(t1, t0);
           p += 6; continue;
         }
         case 14: { // mov_b4_i4
-          const t0 = C[p + 3];
-          const t1 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t2 = T[B + 1048576 + (t1 >>> 12)];
+          t0 = C[p + 3];
+          t1 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t2 = T[B + 1048576 + (t1 >>> 12)];
           if (((t2 | t1) & 3) === 0) M[(t1 ^ t2) >> 2] = t0; else m.write32(t1, t0);
           p += 4; continue;
         }
         case 15: { // mov_x4_i4
-          const t0 = C[p + 5];
-          const t1 = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0;
-          const t2 = T[B + 1048576 + (t1 >>> 12)];
+          t0 = C[p + 5];
+          t1 = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0;
+          t2 = T[B + 1048576 + (t1 >>> 12)];
           if (((t2 | t1) & 3) === 0) M[(t1 ^ t2) >> 2] = t0; else m.write32(t1, t0);
           p += 6; continue;
         }
         case 16: { // mov_h1_h1
-          const t0 = S8[C[p + 2]];
+          t0 = S8[C[p + 2]];
           S8[C[p + 1]] = t0;
           p += 3; continue;
         }
         case 17: { // mov_h1_i1
-          const t0 = C[p + 2];
+          t0 = C[p + 2];
           S8[C[p + 1]] = t0;
           p += 3; continue;
         }
         case 18: { // mov_h1_b1
-          const t0 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
+          t0 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
           S8[C[p + 1]] = t2;
           p += 4; continue;
         }
         case 19: { // mov_h1_x1
-          const t0 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
+          t0 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
           S8[C[p + 1]] = t2;
           p += 6; continue;
         }
         case 20: { // mov_b1_h1
-          const t0 = S8[C[p + 3]];
-          const t1 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t2 = T[B + 1048576 + (t1 >>> 12)];
+          t0 = S8[C[p + 3]];
+          t1 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t2 = T[B + 1048576 + (t1 >>> 12)];
           if ((t2 & 1) === 0) M8[t1 ^ t2] = t0; else m.write8(t1, t0);
           p += 4; continue;
         }
         case 21: { // mov_x1_h1
-          const t0 = S8[C[p + 5]];
-          const t1 = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0;
-          const t2 = T[B + 1048576 + (t1 >>> 12)];
+          t0 = S8[C[p + 5]];
+          t1 = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0;
+          t2 = T[B + 1048576 + (t1 >>> 12)];
           if ((t2 & 1) === 0) M8[t1 ^ t2] = t0; else m.write8(t1, t0);
           p += 6; continue;
         }
         case 22: { // mov_b1_i1
-          const t0 = C[p + 3];
-          const t1 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t2 = T[B + 1048576 + (t1 >>> 12)];
+          t0 = C[p + 3];
+          t1 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t2 = T[B + 1048576 + (t1 >>> 12)];
           if ((t2 & 1) === 0) M8[t1 ^ t2] = t0; else m.write8(t1, t0);
           p += 4; continue;
         }
         case 23: { // mov_x1_i1
-          const t0 = C[p + 5];
-          const t1 = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0;
-          const t2 = T[B + 1048576 + (t1 >>> 12)];
+          t0 = C[p + 5];
+          t1 = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0;
+          t2 = T[B + 1048576 + (t1 >>> 12)];
           if ((t2 & 1) === 0) M8[t1 ^ t2] = t0; else m.write8(t1, t0);
           p += 6; continue;
         }
         case 24: { // mov_q2_b2
-          const t0 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = ((t1 | t0) & 1) === 0 ? M16[(t0 ^ t1) >> 1] : m.read16(t0);
+          t0 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = ((t1 | t0) & 1) === 0 ? M16[(t0 ^ t1) >> 1] : m.read16(t0);
           S16[C[p + 1]] = t2;
           p += 4; continue;
         }
         case 25: { // mov_b2_q2
-          const t0 = S16[C[p + 3]];
-          const t1 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t2 = T[B + 1048576 + (t1 >>> 12)];
+          t0 = S16[C[p + 3]];
+          t1 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t2 = T[B + 1048576 + (t1 >>> 12)];
           if (((t2 | t1) & 1) === 0) M16[(t1 ^ t2) >> 1] = t0; else m.write16(t1, t0);
           p += 4; continue;
         }
         case 26: { // movzx_r4_h1
-          const t0 = S8[C[p + 2]];
+          t0 = S8[C[p + 2]];
           S[C[p + 1]] = t0;
           p += 3; continue;
         }
         case 27: { // movzx_r4_b1
-          const t0 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
+          t0 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
           S[C[p + 1]] = t2;
           p += 4; continue;
         }
         case 28: { // movzx_r4_x1
-          const t0 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
+          t0 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
           S[C[p + 1]] = t2;
           p += 6; continue;
         }
         case 29: { // movzx_r4_q2
-          const t0 = S16[C[p + 2]];
+          t0 = S16[C[p + 2]];
           S[C[p + 1]] = t0;
           p += 3; continue;
         }
         case 30: { // movzx_r4_b2
-          const t0 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = ((t1 | t0) & 1) === 0 ? M16[(t0 ^ t1) >> 1] : m.read16(t0);
+          t0 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = ((t1 | t0) & 1) === 0 ? M16[(t0 ^ t1) >> 1] : m.read16(t0);
           S[C[p + 1]] = t2;
           p += 4; continue;
         }
         case 31: { // movzx_r4_x2
-          const t0 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = ((t1 | t0) & 1) === 0 ? M16[(t0 ^ t1) >> 1] : m.read16(t0);
+          t0 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = ((t1 | t0) & 1) === 0 ? M16[(t0 ^ t1) >> 1] : m.read16(t0);
           S[C[p + 1]] = t2;
           p += 6; continue;
         }
         case 32: { // movsx_r4_h1
-          const t0 = S8[C[p + 2]];
+          t0 = S8[C[p + 2]];
           S[C[p + 1]] = ((t0 << 24) >> 24);
           p += 3; continue;
         }
         case 33: { // movsx_r4_b1
-          const t0 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
+          t0 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
           S[C[p + 1]] = ((t2 << 24) >> 24);
           p += 4; continue;
         }
         case 34: { // movsx_r4_x1
-          const t0 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
+          t0 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
           S[C[p + 1]] = ((t2 << 24) >> 24);
           p += 6; continue;
         }
         case 35: { // movsx_r4_q2
-          const t0 = S16[C[p + 2]];
+          t0 = S16[C[p + 2]];
           S[C[p + 1]] = ((t0 << 16) >> 16);
           p += 3; continue;
         }
         case 36: { // movsx_r4_b2
-          const t0 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = ((t1 | t0) & 1) === 0 ? M16[(t0 ^ t1) >> 1] : m.read16(t0);
+          t0 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = ((t1 | t0) & 1) === 0 ? M16[(t0 ^ t1) >> 1] : m.read16(t0);
           S[C[p + 1]] = ((t2 << 16) >> 16);
           p += 4; continue;
         }
         case 37: { // movsx_r4_x2
-          const t0 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = ((t1 | t0) & 1) === 0 ? M16[(t0 ^ t1) >> 1] : m.read16(t0);
+          t0 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = ((t1 | t0) & 1) === 0 ? M16[(t0 ^ t1) >> 1] : m.read16(t0);
           S[C[p + 1]] = ((t2 << 16) >> 16);
           p += 6; continue;
         }
@@ -287,869 +288,858 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           p += 6; continue;
         }
         case 40: { // xchg_r4_r4
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = t1;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = t1;
           S[C[p + 1]] = t2;
           S[C[p + 2]] = t0;
           p += 3; continue;
         }
         case 41: { // add_r4_r4
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = (t0 + t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = (t0 + t1) | 0;
           S[C[p + 1]] = t2;
           S[10] = 6; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 42: { // add_r4_i4
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 + t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 + t1) | 0;
           S[C[p + 1]] = t2;
           S[10] = 6; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 43: { // add_r4_b4
-          const t0 = S[C[p + 1]];
-          const t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          const t4 = (t0 + t3) | 0;
+          t0 = S[C[p + 1]];
+          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
+          t4 = (t0 + t3) | 0;
           S[C[p + 1]] = t4;
           S[10] = 6; S[11] = t0; S[12] = t4;
           p += 4; continue;
         }
         case 44: { // add_r4_x4
-          const t0 = S[C[p + 1]];
-          const t1 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          const t4 = (t0 + t3) | 0;
+          t0 = S[C[p + 1]];
+          t1 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
+          t4 = (t0 + t3) | 0;
           S[C[p + 1]] = t4;
           S[10] = 6; S[11] = t0; S[12] = t4;
           p += 6; continue;
         }
         case 45: { // add_b4_r4
-          const t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t1 = T[B + 1048576 + (t0 >>> 12)];
-          let t2 = -1, t3 = 0;
-          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else t3 = m.readForWrite32(t0);
-          const t4 = S[C[p + 3]];
-          const t5 = (t3 + t4) | 0;
+          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t1 = T[B + 1048576 + (t0 >>> 12)];
+          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else { t2 = -1; t3 = m.readForWrite32(t0); }
+          t4 = S[C[p + 3]];
+          t5 = (t3 + t4) | 0;
           if (t2 >= 0) M[t2] = t5; else m.write32(t0, t5);
           S[10] = 6; S[11] = t3; S[12] = t5;
           p += 4; continue;
         }
         case 46: { // add_b4_i4
-          const t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t1 = T[B + 1048576 + (t0 >>> 12)];
-          let t2 = -1, t3 = 0;
-          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else t3 = m.readForWrite32(t0);
-          const t4 = C[p + 3];
-          const t5 = (t3 + t4) | 0;
+          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t1 = T[B + 1048576 + (t0 >>> 12)];
+          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else { t2 = -1; t3 = m.readForWrite32(t0); }
+          t4 = C[p + 3];
+          t5 = (t3 + t4) | 0;
           if (t2 >= 0) M[t2] = t5; else m.write32(t0, t5);
           S[10] = 6; S[11] = t3; S[12] = t5;
           p += 4; continue;
         }
         case 47: { // add_x4_r4
-          const t0 = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0;
-          const t1 = T[B + 1048576 + (t0 >>> 12)];
-          let t2 = -1, t3 = 0;
-          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else t3 = m.readForWrite32(t0);
-          const t4 = S[C[p + 5]];
-          const t5 = (t3 + t4) | 0;
+          t0 = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0;
+          t1 = T[B + 1048576 + (t0 >>> 12)];
+          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else { t2 = -1; t3 = m.readForWrite32(t0); }
+          t4 = S[C[p + 5]];
+          t5 = (t3 + t4) | 0;
           if (t2 >= 0) M[t2] = t5; else m.write32(t0, t5);
           S[10] = 6; S[11] = t3; S[12] = t5;
           p += 6; continue;
         }
         case 48: { // add_h1_h1
-          const t0 = S8[C[p + 1]];
-          const t1 = S8[C[p + 2]];
-          const t2 = (t0 + t1) | 0;
+          t0 = S8[C[p + 1]];
+          t1 = S8[C[p + 2]];
+          t2 = (t0 + t1) | 0;
           S8[C[p + 1]] = t2;
           S[10] = 4; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 49: { // add_h1_i1
-          const t0 = S8[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 + t1) | 0;
+          t0 = S8[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 + t1) | 0;
           S8[C[p + 1]] = t2;
           S[10] = 4; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 50: { // add_h1_b1
-          const t0 = S8[C[p + 1]];
-          const t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = (t2 & 1) === 0 ? M8[t1 ^ t2] : m.read8(t1);
-          const t4 = (t0 + t3) | 0;
+          t0 = S8[C[p + 1]];
+          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = (t2 & 1) === 0 ? M8[t1 ^ t2] : m.read8(t1);
+          t4 = (t0 + t3) | 0;
           S8[C[p + 1]] = t4;
           S[10] = 4; S[11] = t0; S[12] = t4;
           p += 4; continue;
         }
         case 51: { // add_h1_x1
-          const t0 = S8[C[p + 1]];
-          const t1 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = (t2 & 1) === 0 ? M8[t1 ^ t2] : m.read8(t1);
-          const t4 = (t0 + t3) | 0;
+          t0 = S8[C[p + 1]];
+          t1 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = (t2 & 1) === 0 ? M8[t1 ^ t2] : m.read8(t1);
+          t4 = (t0 + t3) | 0;
           S8[C[p + 1]] = t4;
           S[10] = 4; S[11] = t0; S[12] = t4;
           p += 6; continue;
         }
         case 52: { // add_b1_h1
-          const t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t1 = T[B + 1048576 + (t0 >>> 12)];
-          let t2 = -1, t3 = 0;
-          if ((t1 & 1) === 0) { t2 = t0 ^ t1; t3 = M8[t2]; } else t3 = m.readForWrite8(t0);
-          const t4 = S8[C[p + 3]];
-          const t5 = (t3 + t4) | 0;
+          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t1 = T[B + 1048576 + (t0 >>> 12)];
+          if ((t1 & 1) === 0) { t2 = t0 ^ t1; t3 = M8[t2]; } else { t2 = -1; t3 = m.readForWrite8(t0); }
+          t4 = S8[C[p + 3]];
+          t5 = (t3 + t4) | 0;
           if (t2 >= 0) M8[t2] = t5; else m.write8(t0, t5);
           S[10] = 4; S[11] = t3; S[12] = t5;
           p += 4; continue;
         }
         case 53: { // sub_r4_r4
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = (t0 - t1) | 0;
           S[C[p + 1]] = t2;
           S[10] = 14; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 54: { // sub_r4_i4
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 - t1) | 0;
           S[C[p + 1]] = t2;
           S[10] = 14; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 55: { // sub_r4_b4
-          const t0 = S[C[p + 1]];
-          const t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          const t4 = (t0 - t3) | 0;
+          t0 = S[C[p + 1]];
+          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
+          t4 = (t0 - t3) | 0;
           S[C[p + 1]] = t4;
           S[10] = 14; S[11] = t0; S[12] = t4;
           p += 4; continue;
         }
         case 56: { // sub_b4_r4
-          const t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t1 = T[B + 1048576 + (t0 >>> 12)];
-          let t2 = -1, t3 = 0;
-          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else t3 = m.readForWrite32(t0);
-          const t4 = S[C[p + 3]];
-          const t5 = (t3 - t4) | 0;
+          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t1 = T[B + 1048576 + (t0 >>> 12)];
+          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else { t2 = -1; t3 = m.readForWrite32(t0); }
+          t4 = S[C[p + 3]];
+          t5 = (t3 - t4) | 0;
           if (t2 >= 0) M[t2] = t5; else m.write32(t0, t5);
           S[10] = 14; S[11] = t3; S[12] = t5;
           p += 4; continue;
         }
         case 57: { // sub_b4_i4
-          const t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t1 = T[B + 1048576 + (t0 >>> 12)];
-          let t2 = -1, t3 = 0;
-          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else t3 = m.readForWrite32(t0);
-          const t4 = C[p + 3];
-          const t5 = (t3 - t4) | 0;
+          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t1 = T[B + 1048576 + (t0 >>> 12)];
+          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else { t2 = -1; t3 = m.readForWrite32(t0); }
+          t4 = C[p + 3];
+          t5 = (t3 - t4) | 0;
           if (t2 >= 0) M[t2] = t5; else m.write32(t0, t5);
           S[10] = 14; S[11] = t3; S[12] = t5;
           p += 4; continue;
         }
         case 58: { // sub_h1_h1
-          const t0 = S8[C[p + 1]];
-          const t1 = S8[C[p + 2]];
-          const t2 = (t0 - t1) | 0;
+          t0 = S8[C[p + 1]];
+          t1 = S8[C[p + 2]];
+          t2 = (t0 - t1) | 0;
           S8[C[p + 1]] = t2;
           S[10] = 12; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 59: { // sub_h1_i1
-          const t0 = S8[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 - t1) | 0;
+          t0 = S8[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 - t1) | 0;
           S8[C[p + 1]] = t2;
           S[10] = 12; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 60: { // and_r4_r4
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = t0 & t1;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = t0 & t1;
           S[C[p + 1]] = t2;
           S[10] = 22; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 61: { // and_r4_i4
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = t0 & t1;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = t0 & t1;
           S[C[p + 1]] = t2;
           S[10] = 22; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 62: { // and_r4_b4
-          const t0 = S[C[p + 1]];
-          const t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          const t4 = t0 & t3;
+          t0 = S[C[p + 1]];
+          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
+          t4 = t0 & t3;
           S[C[p + 1]] = t4;
           S[10] = 22; S[11] = t0; S[12] = t4;
           p += 4; continue;
         }
         case 63: { // and_b4_i4
-          const t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t1 = T[B + 1048576 + (t0 >>> 12)];
-          let t2 = -1, t3 = 0;
-          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else t3 = m.readForWrite32(t0);
-          const t4 = C[p + 3];
-          const t5 = t3 & t4;
+          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t1 = T[B + 1048576 + (t0 >>> 12)];
+          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else { t2 = -1; t3 = m.readForWrite32(t0); }
+          t4 = C[p + 3];
+          t5 = t3 & t4;
           if (t2 >= 0) M[t2] = t5; else m.write32(t0, t5);
           S[10] = 22; S[11] = t3; S[12] = t5;
           p += 4; continue;
         }
         case 64: { // and_h1_h1
-          const t0 = S8[C[p + 1]];
-          const t1 = S8[C[p + 2]];
-          const t2 = t0 & t1;
+          t0 = S8[C[p + 1]];
+          t1 = S8[C[p + 2]];
+          t2 = t0 & t1;
           S8[C[p + 1]] = t2;
           S[10] = 20; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 65: { // and_h1_i1
-          const t0 = S8[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = t0 & t1;
+          t0 = S8[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = t0 & t1;
           S8[C[p + 1]] = t2;
           S[10] = 20; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 66: { // or_r4_r4
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = t0 | t1;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = t0 | t1;
           S[C[p + 1]] = t2;
           S[10] = 22; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 67: { // or_r4_i4
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = t0 | t1;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = t0 | t1;
           S[C[p + 1]] = t2;
           S[10] = 22; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 68: { // or_r4_b4
-          const t0 = S[C[p + 1]];
-          const t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          const t4 = t0 | t3;
+          t0 = S[C[p + 1]];
+          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
+          t4 = t0 | t3;
           S[C[p + 1]] = t4;
           S[10] = 22; S[11] = t0; S[12] = t4;
           p += 4; continue;
         }
         case 69: { // or_b4_r4
-          const t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t1 = T[B + 1048576 + (t0 >>> 12)];
-          let t2 = -1, t3 = 0;
-          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else t3 = m.readForWrite32(t0);
-          const t4 = S[C[p + 3]];
-          const t5 = t3 | t4;
+          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t1 = T[B + 1048576 + (t0 >>> 12)];
+          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else { t2 = -1; t3 = m.readForWrite32(t0); }
+          t4 = S[C[p + 3]];
+          t5 = t3 | t4;
           if (t2 >= 0) M[t2] = t5; else m.write32(t0, t5);
           S[10] = 22; S[11] = t3; S[12] = t5;
           p += 4; continue;
         }
         case 70: { // or_b4_i4
-          const t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t1 = T[B + 1048576 + (t0 >>> 12)];
-          let t2 = -1, t3 = 0;
-          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else t3 = m.readForWrite32(t0);
-          const t4 = C[p + 3];
-          const t5 = t3 | t4;
+          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t1 = T[B + 1048576 + (t0 >>> 12)];
+          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else { t2 = -1; t3 = m.readForWrite32(t0); }
+          t4 = C[p + 3];
+          t5 = t3 | t4;
           if (t2 >= 0) M[t2] = t5; else m.write32(t0, t5);
           S[10] = 22; S[11] = t3; S[12] = t5;
           p += 4; continue;
         }
         case 71: { // or_h1_h1
-          const t0 = S8[C[p + 1]];
-          const t1 = S8[C[p + 2]];
-          const t2 = t0 | t1;
+          t0 = S8[C[p + 1]];
+          t1 = S8[C[p + 2]];
+          t2 = t0 | t1;
           S8[C[p + 1]] = t2;
           S[10] = 20; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 72: { // or_h1_i1
-          const t0 = S8[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = t0 | t1;
+          t0 = S8[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = t0 | t1;
           S8[C[p + 1]] = t2;
           S[10] = 20; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 73: { // xor_r4_r4
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = t0 ^ t1;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = t0 ^ t1;
           S[C[p + 1]] = t2;
           S[10] = 22; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 74: { // xor_r4_i4
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = t0 ^ t1;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = t0 ^ t1;
           S[C[p + 1]] = t2;
           S[10] = 22; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 75: { // xor_r4_b4
-          const t0 = S[C[p + 1]];
-          const t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          const t4 = t0 ^ t3;
+          t0 = S[C[p + 1]];
+          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
+          t4 = t0 ^ t3;
           S[C[p + 1]] = t4;
           S[10] = 22; S[11] = t0; S[12] = t4;
           p += 4; continue;
         }
         case 76: { // xor_r4_x4
-          const t0 = S[C[p + 1]];
-          const t1 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          const t4 = t0 ^ t3;
+          t0 = S[C[p + 1]];
+          t1 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
+          t4 = t0 ^ t3;
           S[C[p + 1]] = t4;
           S[10] = 22; S[11] = t0; S[12] = t4;
           p += 6; continue;
         }
         case 77: { // xor_h1_h1
-          const t0 = S8[C[p + 1]];
-          const t1 = S8[C[p + 2]];
-          const t2 = t0 ^ t1;
+          t0 = S8[C[p + 1]];
+          t1 = S8[C[p + 2]];
+          t2 = t0 ^ t1;
           S8[C[p + 1]] = t2;
           S[10] = 20; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 78: { // xor_h1_i1
-          const t0 = S8[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = t0 ^ t1;
+          t0 = S8[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = t0 ^ t1;
           S8[C[p + 1]] = t2;
           S[10] = 20; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 79: { // xor_h1_b1
-          const t0 = S8[C[p + 1]];
-          const t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = (t2 & 1) === 0 ? M8[t1 ^ t2] : m.read8(t1);
-          const t4 = t0 ^ t3;
+          t0 = S8[C[p + 1]];
+          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = (t2 & 1) === 0 ? M8[t1 ^ t2] : m.read8(t1);
+          t4 = t0 ^ t3;
           S8[C[p + 1]] = t4;
           S[10] = 20; S[11] = t0; S[12] = t4;
           p += 4; continue;
         }
         case 80: { // xor_h1_x1
-          const t0 = S8[C[p + 1]];
-          const t1 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = (t2 & 1) === 0 ? M8[t1 ^ t2] : m.read8(t1);
-          const t4 = t0 ^ t3;
+          t0 = S8[C[p + 1]];
+          t1 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = (t2 & 1) === 0 ? M8[t1 ^ t2] : m.read8(t1);
+          t4 = t0 ^ t3;
           S8[C[p + 1]] = t4;
           S[10] = 20; S[11] = t0; S[12] = t4;
           p += 6; continue;
         }
         case 81: { // cmp_r4_r4
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 82: { // cmp_r4_i4
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 83: { // cmp_r4_b4
-          const t0 = S[C[p + 1]];
-          const t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          const t4 = (t0 - t3) | 0;
+          t0 = S[C[p + 1]];
+          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
+          t4 = (t0 - t3) | 0;
           S[10] = 14; S[11] = t0; S[12] = t4;
           p += 4; continue;
         }
         case 84: { // cmp_b4_r4
-          const t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
-          const t3 = S[C[p + 3]];
-          const t4 = (t2 - t3) | 0;
+          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
+          t3 = S[C[p + 3]];
+          t4 = (t2 - t3) | 0;
           S[10] = 14; S[11] = t2; S[12] = t4;
           p += 4; continue;
         }
         case 85: { // cmp_b4_i4
-          const t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
-          const t3 = C[p + 3];
-          const t4 = (t2 - t3) | 0;
+          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
+          t3 = C[p + 3];
+          t4 = (t2 - t3) | 0;
           S[10] = 14; S[11] = t2; S[12] = t4;
           p += 4; continue;
         }
         case 86: { // cmp_h1_h1
-          const t0 = S8[C[p + 1]];
-          const t1 = S8[C[p + 2]];
-          const t2 = (t0 - t1) | 0;
+          t0 = S8[C[p + 1]];
+          t1 = S8[C[p + 2]];
+          t2 = (t0 - t1) | 0;
           S[10] = 12; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 87: { // cmp_h1_i1
-          const t0 = S8[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 - t1) | 0;
+          t0 = S8[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 - t1) | 0;
           S[10] = 12; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 88: { // cmp_b1_i1
-          const t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
-          const t3 = C[p + 3];
-          const t4 = (t2 - t3) | 0;
+          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
+          t3 = C[p + 3];
+          t4 = (t2 - t3) | 0;
           S[10] = 12; S[11] = t2; S[12] = t4;
           p += 4; continue;
         }
         case 89: { // test_r4_r4
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = t0 & t1;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = t0 & t1;
           S[10] = 22; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 90: { // test_r4_i4
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = t0 & t1;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = t0 & t1;
           S[10] = 22; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 91: { // test_h1_h1
-          const t0 = S8[C[p + 1]];
-          const t1 = S8[C[p + 2]];
-          const t2 = t0 & t1;
+          t0 = S8[C[p + 1]];
+          t1 = S8[C[p + 2]];
+          t2 = t0 & t1;
           S[10] = 20; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 92: { // test_h1_i1
-          const t0 = S8[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = t0 & t1;
+          t0 = S8[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = t0 & t1;
           S[10] = 20; S[11] = t0; S[12] = t2;
           p += 3; continue;
         }
         case 93: { // adc_r4_r4
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = carry(S);
-          const t3 = (t0 + t1 + t2) | 0;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = carry(S);
+          t3 = (t0 + t1 + t2) | 0;
           S[C[p + 1]] = t3;
           S[10] = 4 + (t2 << 2) + 2; S[11] = t0; S[12] = t3;
           p += 3; continue;
         }
         case 94: { // adc_r4_i4
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = carry(S);
-          const t3 = (t0 + t1 + t2) | 0;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = carry(S);
+          t3 = (t0 + t1 + t2) | 0;
           S[C[p + 1]] = t3;
           S[10] = 4 + (t2 << 2) + 2; S[11] = t0; S[12] = t3;
           p += 3; continue;
         }
         case 95: { // adc_r4_b4
-          const t0 = S[C[p + 1]];
-          const t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          const t4 = carry(S);
-          const t5 = (t0 + t3 + t4) | 0;
+          t0 = S[C[p + 1]];
+          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
+          t4 = carry(S);
+          t5 = (t0 + t3 + t4) | 0;
           S[C[p + 1]] = t5;
           S[10] = 4 + (t4 << 2) + 2; S[11] = t0; S[12] = t5;
           p += 4; continue;
         }
         case 96: { // adc_h1_h1
-          const t0 = S8[C[p + 1]];
-          const t1 = S8[C[p + 2]];
-          const t2 = carry(S);
-          const t3 = (t0 + t1 + t2) | 0;
+          t0 = S8[C[p + 1]];
+          t1 = S8[C[p + 2]];
+          t2 = carry(S);
+          t3 = (t0 + t1 + t2) | 0;
           S8[C[p + 1]] = t3;
           S[10] = 4 + (t2 << 2) + 0; S[11] = t0; S[12] = t3;
           p += 3; continue;
         }
         case 97: { // adc_h1_i1
-          const t0 = S8[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = carry(S);
-          const t3 = (t0 + t1 + t2) | 0;
+          t0 = S8[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = carry(S);
+          t3 = (t0 + t1 + t2) | 0;
           S8[C[p + 1]] = t3;
           S[10] = 4 + (t2 << 2) + 0; S[11] = t0; S[12] = t3;
           p += 3; continue;
         }
         case 98: { // sbb_r4_r4
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = carry(S);
-          const t3 = (t0 - t1 - t2) | 0;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = carry(S);
+          t3 = (t0 - t1 - t2) | 0;
           S[C[p + 1]] = t3;
           S[10] = 12 + (t2 << 2) + 2; S[11] = t0; S[12] = t3;
           p += 3; continue;
         }
         case 99: { // sbb_r4_i4
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = carry(S);
-          const t3 = (t0 - t1 - t2) | 0;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = carry(S);
+          t3 = (t0 - t1 - t2) | 0;
           S[C[p + 1]] = t3;
           S[10] = 12 + (t2 << 2) + 2; S[11] = t0; S[12] = t3;
           p += 3; continue;
         }
         case 100: { // sbb_h1_h1
-          const t0 = S8[C[p + 1]];
-          const t1 = S8[C[p + 2]];
-          const t2 = carry(S);
-          const t3 = (t0 - t1 - t2) | 0;
+          t0 = S8[C[p + 1]];
+          t1 = S8[C[p + 2]];
+          t2 = carry(S);
+          t3 = (t0 - t1 - t2) | 0;
           S8[C[p + 1]] = t3;
           S[10] = 12 + (t2 << 2) + 0; S[11] = t0; S[12] = t3;
           p += 3; continue;
         }
         case 101: { // sbb_h1_i1
-          const t0 = S8[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = carry(S);
-          const t3 = (t0 - t1 - t2) | 0;
+          t0 = S8[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = carry(S);
+          t3 = (t0 - t1 - t2) | 0;
           S8[C[p + 1]] = t3;
           S[10] = 12 + (t2 << 2) + 0; S[11] = t0; S[12] = t3;
           p += 3; continue;
         }
         case 102: { // inc_r4
-          const t0 = S[C[p + 1]];
-          const t1 = (t0 + 1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = (t0 + 1) | 0;
           S[C[p + 1]] = t1;
           S[10] = (S[10] & 255) | 1536; S[20] = t1;
           p += 2; continue;
         }
         case 103: { // inc_h1
-          const t0 = S8[C[p + 1]];
-          const t1 = (t0 + 1) | 0;
+          t0 = S8[C[p + 1]];
+          t1 = (t0 + 1) | 0;
           S8[C[p + 1]] = t1;
           S[10] = (S[10] & 255) | 1024; S[20] = t1;
           p += 2; continue;
         }
         case 104: { // inc_b4
-          const t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t1 = T[B + 1048576 + (t0 >>> 12)];
-          let t2 = -1, t3 = 0;
-          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else t3 = m.readForWrite32(t0);
-          const t4 = (t3 + 1) | 0;
+          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t1 = T[B + 1048576 + (t0 >>> 12)];
+          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else { t2 = -1; t3 = m.readForWrite32(t0); }
+          t4 = (t3 + 1) | 0;
           if (t2 >= 0) M[t2] = t4; else m.write32(t0, t4);
           S[10] = (S[10] & 255) | 1536; S[20] = t4;
           p += 3; continue;
         }
         case 105: { // dec_r4
-          const t0 = S[C[p + 1]];
-          const t1 = (t0 - 1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = (t0 - 1) | 0;
           S[C[p + 1]] = t1;
           S[10] = (S[10] & 255) | 2560; S[20] = t1;
           p += 2; continue;
         }
         case 106: { // dec_h1
-          const t0 = S8[C[p + 1]];
-          const t1 = (t0 - 1) | 0;
+          t0 = S8[C[p + 1]];
+          t1 = (t0 - 1) | 0;
           S8[C[p + 1]] = t1;
           S[10] = (S[10] & 255) | 2048; S[20] = t1;
           p += 2; continue;
         }
         case 107: { // dec_b4
-          const t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t1 = T[B + 1048576 + (t0 >>> 12)];
-          let t2 = -1, t3 = 0;
-          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else t3 = m.readForWrite32(t0);
-          const t4 = (t3 - 1) | 0;
+          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t1 = T[B + 1048576 + (t0 >>> 12)];
+          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else { t2 = -1; t3 = m.readForWrite32(t0); }
+          t4 = (t3 - 1) | 0;
           if (t2 >= 0) M[t2] = t4; else m.write32(t0, t4);
           S[10] = (S[10] & 255) | 2560; S[20] = t4;
           p += 3; continue;
         }
         case 108: { // neg_r4
-          const t0 = S[C[p + 1]];
-          const t1 = -t0 | 0;
+          t0 = S[C[p + 1]];
+          t1 = -t0 | 0;
           S[C[p + 1]] = t1;
           S[10] = 14; S[11] = 0; S[12] = t1;
           p += 2; continue;
         }
         case 109: { // not_r4
-          const t0 = S[C[p + 1]];
+          t0 = S[C[p + 1]];
           S[C[p + 1]] = ~t0;
           p += 2; continue;
         }
         case 110: { // shl_r4_i4
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = t0 << t1;
-          const t3 = t0 << (t1 - 1);
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = t0 << t1;
+          t3 = t0 << (t1 - 1);
           S[C[p + 1]] = t2;
           S[10] = 26; S[11] = t3; S[12] = t2;
           p += 3; continue;
         }
         case 111: { // shl_r4_c1
-          const t0 = S[C[p + 1]];
-          const t1 = S8[4] & 31;
+          t0 = S[C[p + 1]];
+          t1 = S8[4] & 31;
           if (t1 !== 0) {
-          const t2 = t0 << t1;
-          const t3 = t0 << (t1 - 1);
+          t2 = t0 << t1;
+          t3 = t0 << (t1 - 1);
           S[C[p + 1]] = t2;
           S[10] = 26; S[11] = t3; S[12] = t2;
           }
           p += 2; continue;
         }
         case 112: { // shr_r4_i4
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = t0 >>> t1;
-          const t3 = t0 >>> (t1 - 1);
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = t0 >>> t1;
+          t3 = t0 >>> (t1 - 1);
           S[C[p + 1]] = t2;
           S[10] = 30; S[11] = t3; S[12] = t2;
           p += 3; continue;
         }
         case 113: { // shr_r4_c1
-          const t0 = S[C[p + 1]];
-          const t1 = S8[4] & 31;
+          t0 = S[C[p + 1]];
+          t1 = S8[4] & 31;
           if (t1 !== 0) {
-          const t2 = t0 >>> t1;
-          const t3 = t0 >>> (t1 - 1);
+          t2 = t0 >>> t1;
+          t3 = t0 >>> (t1 - 1);
           S[C[p + 1]] = t2;
           S[10] = 30; S[11] = t3; S[12] = t2;
           }
           p += 2; continue;
         }
         case 114: { // sar_r4_i4
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = t0 >> t1;
-          const t3 = t0 >> (t1 - 1);
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = t0 >> t1;
+          t3 = t0 >> (t1 - 1);
           S[C[p + 1]] = t2;
           S[10] = 34; S[11] = t3; S[12] = t2;
           p += 3; continue;
         }
         case 115: { // rol_r4_i4
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 << t1) | (t0 >>> (32 - t1));
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 << t1) | (t0 >>> (32 - t1));
           S[C[p + 1]] = t2;
           setCarryOverflow(S, t2, (t2 >>> 31) ^ t2);
           p += 3; continue;
         }
         case 116: { // rol_h1_i1
-          const t0 = S8[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = t1 & 7;
-          const t3 = ((t0 << t2) | (t0 >>> (8 - t2))) & 255;
+          t0 = S8[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = t1 & 7;
+          t3 = ((t0 << t2) | (t0 >>> (8 - t2))) & 255;
           S8[C[p + 1]] = t3;
           setCarryOverflow(S, t3, (t3 >>> 7) ^ t3);
           p += 3; continue;
         }
         case 117: { // ror_r4_i4
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 << (32 - t1)) | (t0 >>> t1);
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 << (32 - t1)) | (t0 >>> t1);
           S[C[p + 1]] = t2;
           setCarryOverflow(S, t2 >>> 31, (t2 >>> 31) ^ (t2 >>> 30));
           p += 3; continue;
         }
         case 118: { // ror_h1_i1
-          const t0 = S8[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = t1 & 7;
-          const t3 = ((t0 << (8 - t2)) | (t0 >>> t2)) & 255;
+          t0 = S8[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = t1 & 7;
+          t3 = ((t0 << (8 - t2)) | (t0 >>> t2)) & 255;
           S8[C[p + 1]] = t3;
           setCarryOverflow(S, t3 >>> 7, (t3 >>> 7) ^ (t3 >>> 6));
           p += 3; continue;
         }
         case 119: { // add_r4_r4_quiet
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = (t0 + t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = (t0 + t1) | 0;
           S[C[p + 1]] = t2;
           p += 3; continue;
         }
         case 120: { // add_r4_i4_quiet
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 + t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 + t1) | 0;
           S[C[p + 1]] = t2;
           p += 3; continue;
         }
         case 121: { // add_r4_b4_quiet
-          const t0 = S[C[p + 1]];
-          const t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          const t4 = (t0 + t3) | 0;
+          t0 = S[C[p + 1]];
+          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
+          t4 = (t0 + t3) | 0;
           S[C[p + 1]] = t4;
           p += 4; continue;
         }
         case 122: { // sub_r4_r4_quiet
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = (t0 - t1) | 0;
           S[C[p + 1]] = t2;
           p += 3; continue;
         }
         case 123: { // sub_r4_i4_quiet
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 - t1) | 0;
           S[C[p + 1]] = t2;
           p += 3; continue;
         }
         case 124: { // and_r4_r4_quiet
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = t0 & t1;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = t0 & t1;
           S[C[p + 1]] = t2;
           p += 3; continue;
         }
         case 125: { // and_r4_i4_quiet
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = t0 & t1;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = t0 & t1;
           S[C[p + 1]] = t2;
           p += 3; continue;
         }
         case 126: { // or_r4_r4_quiet
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = t0 | t1;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = t0 | t1;
           S[C[p + 1]] = t2;
           p += 3; continue;
         }
         case 127: { // xor_r4_r4_quiet
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = t0 ^ t1;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = t0 ^ t1;
           S[C[p + 1]] = t2;
           p += 3; continue;
         }
         case 128: { // xor_r4_x4_quiet
-          const t0 = S[C[p + 1]];
-          const t1 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          const t4 = t0 ^ t3;
+          t0 = S[C[p + 1]];
+          t1 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
+          t4 = t0 ^ t3;
           S[C[p + 1]] = t4;
           p += 6; continue;
         }
         case 129: { // inc_r4_quiet
-          const t0 = S[C[p + 1]];
-          const t1 = (t0 + 1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = (t0 + 1) | 0;
           S[C[p + 1]] = t1;
           p += 2; continue;
         }
         case 130: { // dec_r4_quiet
-          const t0 = S[C[p + 1]];
-          const t1 = (t0 - 1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = (t0 - 1) | 0;
           S[C[p + 1]] = t1;
           p += 2; continue;
         }
         case 131: { // shl_r4_i4_quiet
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = t0 << t1;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = t0 << t1;
           S[C[p + 1]] = t2;
           p += 3; continue;
         }
         case 132: { // shr_r4_i4_quiet
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = t0 >>> t1;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = t0 >>> t1;
           S[C[p + 1]] = t2;
           p += 3; continue;
         }
         case 133: { // rol_r4_i4_quiet
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 << t1) | (t0 >>> (32 - t1));
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 << t1) | (t0 >>> (32 - t1));
           S[C[p + 1]] = t2;
           p += 3; continue;
         }
         case 134: { // ror_r4_i4_quiet
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 << (32 - t1)) | (t0 >>> t1);
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 << (32 - t1)) | (t0 >>> t1);
           S[C[p + 1]] = t2;
           p += 3; continue;
         }
         case 135: { // imul2_r4_r4
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = Math.imul(t0, t1);
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = Math.imul(t0, t1);
           S[C[p + 1]] = t2;
           S[10] = 38; S[11] = t0 * t1 === t2 ? 0 : 1; S[12] = t2;
           p += 3; continue;
         }
         case 136: { // imul2_r4_b4
-          const t0 = S[C[p + 1]];
-          const t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          const t4 = Math.imul(t0, t3);
+          t0 = S[C[p + 1]];
+          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
+          t4 = Math.imul(t0, t3);
           S[C[p + 1]] = t4;
           S[10] = 38; S[11] = t0 * t3 === t4 ? 0 : 1; S[12] = t4;
           p += 4; continue;
         }
         case 137: { // imul2_r4_x4
-          const t0 = S[C[p + 1]];
-          const t1 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          const t4 = Math.imul(t0, t3);
+          t0 = S[C[p + 1]];
+          t1 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
+          t4 = Math.imul(t0, t3);
           S[C[p + 1]] = t4;
           S[10] = 38; S[11] = t0 * t3 === t4 ? 0 : 1; S[12] = t4;
           p += 6; continue;
         }
         case 138: { // imul3_r4_r4_i4
-          const t0 = S[C[p + 2]];
-          const t1 = C[p + 3];
-          const t2 = Math.imul(t0, t1);
+          t0 = S[C[p + 2]];
+          t1 = C[p + 3];
+          t2 = Math.imul(t0, t1);
           S[C[p + 1]] = t2;
           S[10] = 38; S[11] = t0 * t1 === t2 ? 0 : 1; S[12] = t2;
           p += 4; continue;
         }
         case 139: { // imul2_r4_r4_quiet
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = Math.imul(t0, t1);
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = Math.imul(t0, t1);
           S[C[p + 1]] = t2;
           p += 3; continue;
         }
         case 140: { // imul3_r4_r4_i4_quiet
-          const t0 = S[C[p + 2]];
-          const t1 = C[p + 3];
-          const t2 = Math.imul(t0, t1);
+          t0 = S[C[p + 2]];
+          t1 = C[p + 3];
+          t2 = Math.imul(t0, t1);
           S[C[p + 1]] = t2;
           p += 4; continue;
         }
         case 141: { // mul_r4
-          const t0 = S[C[p + 1]];
-          const t1 = S[0];
-          const t2 = Math.imul(t1, t0);
-          const t3 = mulHighUnsigned(t1, t0);
+          t0 = S[C[p + 1]];
+          t1 = S[0];
+          t2 = Math.imul(t1, t0);
+          t3 = mulHighUnsigned(t1, t0);
           S[0] = t2; S[2] = t3;
           S[10] = 38; S[11] = t3 === 0 ? 0 : 1; S[12] = t2;
           p += 2; continue;
@@ -1162,48 +1152,48 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           p += 2; continue;
         }
         case 144: { // push_r4
-          const t0 = S[C[p + 1]];
-          const t1 = (S[4] - 4) | 0;
-          const t2 = t1;
-          const t3 = T[B + 1048576 + (t2 >>> 12)];
+          t0 = S[C[p + 1]];
+          t1 = (S[4] - 4) | 0;
+          t2 = t1;
+          t3 = T[B + 1048576 + (t2 >>> 12)];
           if (((t3 | t2) & 3) === 0) M[(t2 ^ t3) >> 2] = t0; else m.write32(t2, t0);
           S[4] = t1;
           p += 2; continue;
         }
         case 145: { // push_i4
-          const t0 = C[p + 1];
-          const t1 = (S[4] - 4) | 0;
-          const t2 = t1;
-          const t3 = T[B + 1048576 + (t2 >>> 12)];
+          t0 = C[p + 1];
+          t1 = (S[4] - 4) | 0;
+          t2 = t1;
+          t3 = T[B + 1048576 + (t2 >>> 12)];
           if (((t3 | t2) & 3) === 0) M[(t2 ^ t3) >> 2] = t0; else m.write32(t2, t0);
           S[4] = t1;
           p += 2; continue;
         }
         case 146: { // push_b4
-          const t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
-          const t3 = (S[4] - 4) | 0;
-          const t4 = t3;
-          const t5 = T[B + 1048576 + (t4 >>> 12)];
+          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
+          t3 = (S[4] - 4) | 0;
+          t4 = t3;
+          t5 = T[B + 1048576 + (t4 >>> 12)];
           if (((t5 | t4) & 3) === 0) M[(t4 ^ t5) >> 2] = t2; else m.write32(t4, t2);
           S[4] = t3;
           p += 3; continue;
         }
         case 147: { // pop_r4
-          const t0 = S[4];
-          const t1 = t0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
+          t0 = S[4];
+          t1 = t0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
           S[4] = t0 + 4;
           S[C[p + 1]] = t3;
           p += 2; continue;
         }
         case 148: { // leave_
-          const t0 = S[5];
-          const t1 = t0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
+          t0 = S[5];
+          t1 = t0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
           S[4] = t0 + 4; S[5] = t3;
           p += 2; continue;
         }
@@ -1212,96 +1202,96 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           p += 3; continue;
         }
         case 150: { // cmovcc_r4_r4
-          const t0 = S[C[p + 2]];
+          t0 = S[C[p + 2]];
           if (condition(S, C[p + 3])) {
           S[C[p + 1]] = t0;
           }
           p += 4; continue;
         }
         case 151: { // jmpNear_
-          const t0 = C[p + 3];
-          const t1 = C[p + 2];
+          t0 = C[p + 3];
+          t1 = C[p + 2];
           n -= t1; p = t0;
           if (n < 0) break run; continue;
         }
         case 152: { // callNear_
-          const t0 = C[p + 3];
-          const t1 = C[p + 2];
-          const t2 = (S[4] - 4) | 0;
-          const t3 = t2;
-          const t4 = T[B + 1048576 + (t3 >>> 12)];
+          t0 = C[p + 3];
+          t1 = C[p + 2];
+          t2 = (S[4] - 4) | 0;
+          t3 = t2;
+          t4 = T[B + 1048576 + (t3 >>> 12)];
           if (((t4 | t3) & 3) === 0) M[(t3 ^ t4) >> 2] = (P + C[p + 4]) | 0; else m.write32(t3, (P + C[p + 4]) | 0);
           S[4] = t2;
           n -= t1; p = t0;
           if (n < 0) break run; continue;
         }
         case 153: { // jmpIndirect_r4
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
           n -= t1;
-          const t2 = (t0 & -4096) === P ? E[t0 & 4095] : 0;
+          t2 = (t0 & -4096) === P ? E[t0 & 4095] : 0;
           if (t2 !== 0 && n >= 0) { p = t2; continue; }
           S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
         case 154: { // jmpIndirect_x4
-          const t0 = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
-          const t3 = C[p + 5];
+          t0 = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
+          t3 = C[p + 5];
           n -= t3;
-          const t4 = (t2 & -4096) === P ? E[t2 & 4095] : 0;
+          t4 = (t2 & -4096) === P ? E[t2 & 4095] : 0;
           if (t4 !== 0 && n >= 0) { p = t4; continue; }
           S[9] = t2; p = -1; if (n < 0) break run; continue run;
         }
         case 155: { // callIndirect_r4
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (S[4] - 4) | 0;
-          const t3 = t2;
-          const t4 = T[B + 1048576 + (t3 >>> 12)];
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (S[4] - 4) | 0;
+          t3 = t2;
+          t4 = T[B + 1048576 + (t3 >>> 12)];
           if (((t4 | t3) & 3) === 0) M[(t3 ^ t4) >> 2] = (P + C[p + 3]) | 0; else m.write32(t3, (P + C[p + 3]) | 0);
           S[4] = t2;
           n -= t1;
-          const t5 = (t0 & -4096) === P ? E[t0 & 4095] : 0;
+          t5 = (t0 & -4096) === P ? E[t0 & 4095] : 0;
           if (t5 !== 0 && n >= 0) { p = t5; continue; }
           S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
         case 156: { // callIndirect_b4
-          const t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
-          const t3 = C[p + 3];
-          const t4 = (S[4] - 4) | 0;
-          const t5 = t4;
-          const t6 = T[B + 1048576 + (t5 >>> 12)];
+          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
+          t3 = C[p + 3];
+          t4 = (S[4] - 4) | 0;
+          t5 = t4;
+          t6 = T[B + 1048576 + (t5 >>> 12)];
           if (((t6 | t5) & 3) === 0) M[(t5 ^ t6) >> 2] = (P + C[p + 4]) | 0; else m.write32(t5, (P + C[p + 4]) | 0);
           S[4] = t4;
           n -= t3;
-          const t7 = (t2 & -4096) === P ? E[t2 & 4095] : 0;
+          t7 = (t2 & -4096) === P ? E[t2 & 4095] : 0;
           if (t7 !== 0 && n >= 0) { p = t7; continue; }
           S[9] = t2; p = -1; if (n < 0) break run; continue run;
         }
         case 157: { // retNear_
-          const t0 = S[4];
-          const t1 = t0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
+          t0 = S[4];
+          t1 = t0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
           S[4] = t0 + 4;
           n -= C[p + 2];
-          const t4 = (t3 & -4096) === P ? E[t3 & 4095] : 0;
+          t4 = (t3 & -4096) === P ? E[t3 & 4095] : 0;
           if (t4 !== 0 && n >= 0) { p = t4; continue; }
           S[9] = t3; p = -1; if (n < 0) break run; continue run;
         }
         case 158: { // retNearImmediate_i4
-          const t0 = C[p + 1];
-          const t1 = S[4];
-          const t2 = t1;
-          const t3 = T[B + (t2 >>> 12)];
-          const t4 = ((t3 | t2) & 3) === 0 ? M[(t2 ^ t3) >> 2] : m.read32(t2);
+          t0 = C[p + 1];
+          t1 = S[4];
+          t2 = t1;
+          t3 = T[B + (t2 >>> 12)];
+          t4 = ((t3 | t2) & 3) === 0 ? M[(t2 ^ t3) >> 2] : m.read32(t2);
           S[4] = t1 + 4;
           S[4] += t0;
           n -= C[p + 2];
-          const t5 = (t4 & -4096) === P ? E[t4 & 4095] : 0;
+          t5 = (t4 & -4096) === P ? E[t4 & 4095] : 0;
           if (t5 !== 0 && n >= 0) { p = t5; continue; }
           S[9] = t4; p = -1; if (n < 0) break run; continue run;
         }
@@ -1310,482 +1300,482 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           if (n < 0) break run; continue;
         }
         case 160: { // cmp_r4_r4_j2
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = (t0 >>> 0) < (t1 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 161: { // cmp_r4_r4_j3
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = (t0 >>> 0) >= (t1 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 162: { // cmp_r4_r4_j4
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t0 === t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 163: { // cmp_r4_r4_j5
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t0 !== t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 164: { // cmp_r4_r4_j6
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = (t0 >>> 0) <= (t1 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 165: { // cmp_r4_r4_j7
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = (t0 >>> 0) > (t1 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 166: { // cmp_r4_r4_jc
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t0 < t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 167: { // cmp_r4_r4_jd
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t0 >= t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 168: { // cmp_r4_r4_je
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t0 <= t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 169: { // cmp_r4_r4_jf
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t0 > t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 170: { // cmp_r4_i4_j2
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = (t0 >>> 0) < (0 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 171: { // cmp_r4_i4_j3
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = (t0 >>> 0) >= (0 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 172: { // cmp_r4_i4_j4
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t0 === 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 173: { // cmp_r4_i4_j5
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t0 !== 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 174: { // cmp_r4_i4_j6
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = (t0 >>> 0) <= (0 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 175: { // cmp_r4_i4_j7
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = (t0 >>> 0) > (0 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 176: { // cmp_r4_i4_jc
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t0 < 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 177: { // cmp_r4_i4_jd
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t0 >= 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 178: { // cmp_r4_i4_je
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t0 <= 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 179: { // cmp_r4_i4_jf
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t0 > 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 180: { // cmp_r4_b4_j4
-          const t0 = S[C[p + 1]];
-          const t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          const t4 = (t0 - t3) | 0;
+          t0 = S[C[p + 1]];
+          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
+          t4 = (t0 - t3) | 0;
           S[10] = 14; S[11] = t0; S[12] = t4;
           n -= C[p + 4]; p = t0 === t3 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 181: { // cmp_r4_b4_j5
-          const t0 = S[C[p + 1]];
-          const t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          const t4 = (t0 - t3) | 0;
+          t0 = S[C[p + 1]];
+          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
+          t4 = (t0 - t3) | 0;
           S[10] = 14; S[11] = t0; S[12] = t4;
           n -= C[p + 4]; p = t0 !== t3 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 182: { // cmp_r4_b4_j2
-          const t0 = S[C[p + 1]];
-          const t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          const t4 = (t0 - t3) | 0;
+          t0 = S[C[p + 1]];
+          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
+          t4 = (t0 - t3) | 0;
           S[10] = 14; S[11] = t0; S[12] = t4;
           n -= C[p + 4]; p = (t0 >>> 0) < (t3 >>> 0) ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 183: { // cmp_r4_b4_j3
-          const t0 = S[C[p + 1]];
-          const t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          const t4 = (t0 - t3) | 0;
+          t0 = S[C[p + 1]];
+          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
+          t4 = (t0 - t3) | 0;
           S[10] = 14; S[11] = t0; S[12] = t4;
           n -= C[p + 4]; p = (t0 >>> 0) >= (t3 >>> 0) ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 184: { // cmp_r4_b4_jc
-          const t0 = S[C[p + 1]];
-          const t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          const t4 = (t0 - t3) | 0;
+          t0 = S[C[p + 1]];
+          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
+          t4 = (t0 - t3) | 0;
           S[10] = 14; S[11] = t0; S[12] = t4;
           n -= C[p + 4]; p = t0 < t3 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 185: { // cmp_r4_b4_jd
-          const t0 = S[C[p + 1]];
-          const t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          const t4 = (t0 - t3) | 0;
+          t0 = S[C[p + 1]];
+          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
+          t4 = (t0 - t3) | 0;
           S[10] = 14; S[11] = t0; S[12] = t4;
           n -= C[p + 4]; p = t0 >= t3 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 186: { // cmp_r4_b4_je
-          const t0 = S[C[p + 1]];
-          const t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          const t4 = (t0 - t3) | 0;
+          t0 = S[C[p + 1]];
+          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
+          t4 = (t0 - t3) | 0;
           S[10] = 14; S[11] = t0; S[12] = t4;
           n -= C[p + 4]; p = t0 <= t3 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 187: { // cmp_r4_b4_jf
-          const t0 = S[C[p + 1]];
-          const t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          const t2 = T[B + (t1 >>> 12)];
-          const t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          const t4 = (t0 - t3) | 0;
+          t0 = S[C[p + 1]];
+          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
+          t2 = T[B + (t1 >>> 12)];
+          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
+          t4 = (t0 - t3) | 0;
           S[10] = 14; S[11] = t0; S[12] = t4;
           n -= C[p + 4]; p = t0 > t3 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 188: { // cmp_b4_i4_j4
-          const t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
-          const t3 = C[p + 3];
-          const t4 = (t2 - t3) | 0;
+          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
+          t3 = C[p + 3];
+          t4 = (t2 - t3) | 0;
           S[10] = 14; S[11] = t2; S[12] = t4;
           n -= C[p + 4]; p = t2 === 0 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 189: { // cmp_b4_i4_j5
-          const t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
-          const t3 = C[p + 3];
-          const t4 = (t2 - t3) | 0;
+          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
+          t3 = C[p + 3];
+          t4 = (t2 - t3) | 0;
           S[10] = 14; S[11] = t2; S[12] = t4;
           n -= C[p + 4]; p = t2 !== 0 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 190: { // cmp_b4_i4_j2
-          const t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
-          const t3 = C[p + 3];
-          const t4 = (t2 - t3) | 0;
+          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
+          t3 = C[p + 3];
+          t4 = (t2 - t3) | 0;
           S[10] = 14; S[11] = t2; S[12] = t4;
           n -= C[p + 4]; p = (t2 >>> 0) < (0 >>> 0) ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 191: { // cmp_b4_i4_jc
-          const t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
-          const t3 = C[p + 3];
-          const t4 = (t2 - t3) | 0;
+          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
+          t3 = C[p + 3];
+          t4 = (t2 - t3) | 0;
           S[10] = 14; S[11] = t2; S[12] = t4;
           n -= C[p + 4]; p = t2 < 0 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 192: { // cmp_b4_i4_je
-          const t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
-          const t3 = C[p + 3];
-          const t4 = (t2 - t3) | 0;
+          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
+          t3 = C[p + 3];
+          t4 = (t2 - t3) | 0;
           S[10] = 14; S[11] = t2; S[12] = t4;
           n -= C[p + 4]; p = t2 <= 0 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 193: { // cmp_b4_i4_jf
-          const t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
-          const t3 = C[p + 3];
-          const t4 = (t2 - t3) | 0;
+          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
+          t3 = C[p + 3];
+          t4 = (t2 - t3) | 0;
           S[10] = 14; S[11] = t2; S[12] = t4;
           n -= C[p + 4]; p = t2 > 0 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 194: { // cmp_b1_i1_j4
-          const t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
-          const t3 = C[p + 3];
-          const t4 = (t2 - t3) | 0;
+          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
+          t3 = C[p + 3];
+          t4 = (t2 - t3) | 0;
           S[10] = 12; S[11] = t2; S[12] = t4;
           n -= C[p + 4]; p = t2 === 0 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 195: { // cmp_b1_i1_j5
-          const t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          const t1 = T[B + (t0 >>> 12)];
-          const t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
-          const t3 = C[p + 3];
-          const t4 = (t2 - t3) | 0;
+          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
+          t1 = T[B + (t0 >>> 12)];
+          t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
+          t3 = C[p + 3];
+          t4 = (t2 - t3) | 0;
           S[10] = 12; S[11] = t2; S[12] = t4;
           n -= C[p + 4]; p = t2 !== 0 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 196: { // cmp_h1_i1_j4
-          const t0 = S8[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 - t1) | 0;
+          t0 = S8[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 - t1) | 0;
           S[10] = 12; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t0 === 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 197: { // cmp_h1_i1_j5
-          const t0 = S8[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 - t1) | 0;
+          t0 = S8[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 - t1) | 0;
           S[10] = 12; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t0 !== 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 198: { // cmp_h1_i1_j2
-          const t0 = S8[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 - t1) | 0;
+          t0 = S8[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 - t1) | 0;
           S[10] = 12; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t0 < 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 199: { // cmp_h1_i1_j6
-          const t0 = S8[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 - t1) | 0;
+          t0 = S8[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 - t1) | 0;
           S[10] = 12; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t0 <= 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 200: { // cmp_h1_i1_j7
-          const t0 = S8[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 - t1) | 0;
+          t0 = S8[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 - t1) | 0;
           S[10] = 12; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t0 > 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 201: { // test_r4_r4_j4
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = t0 & t1;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = t0 & t1;
           S[10] = 22; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t2 === 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 202: { // test_r4_r4_j5
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = t0 & t1;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = t0 & t1;
           S[10] = 22; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t2 !== 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 203: { // test_r4_r4_j8
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = t0 & t1;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = t0 & t1;
           S[10] = 22; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t2 < 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 204: { // test_r4_r4_j9
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = t0 & t1;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = t0 & t1;
           S[10] = 22; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t2 >= 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 205: { // test_r4_r4_je
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = t0 & t1;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = t0 & t1;
           S[10] = 22; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t2 <= 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 206: { // test_r4_r4_jf
-          const t0 = S[C[p + 1]];
-          const t1 = S[C[p + 2]];
-          const t2 = t0 & t1;
+          t0 = S[C[p + 1]];
+          t1 = S[C[p + 2]];
+          t2 = t0 & t1;
           S[10] = 22; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t2 > 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 207: { // test_h1_i1_j4
-          const t0 = S8[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = t0 & t1;
+          t0 = S8[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = t0 & t1;
           S[10] = 20; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = (t2 << 24) === 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 208: { // test_h1_i1_j5
-          const t0 = S8[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = t0 & t1;
+          t0 = S8[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = t0 & t1;
           S[10] = 20; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = (t2 << 24) !== 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 209: { // test_h1_h1_j4
-          const t0 = S8[C[p + 1]];
-          const t1 = S8[C[p + 2]];
-          const t2 = t0 & t1;
+          t0 = S8[C[p + 1]];
+          t1 = S8[C[p + 2]];
+          t2 = t0 & t1;
           S[10] = 20; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = (t2 << 24) === 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 210: { // test_h1_h1_j5
-          const t0 = S8[C[p + 1]];
-          const t1 = S8[C[p + 2]];
-          const t2 = t0 & t1;
+          t0 = S8[C[p + 1]];
+          t1 = S8[C[p + 2]];
+          t2 = t0 & t1;
           S[10] = 20; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = (t2 << 24) !== 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 211: { // dec_r4_j4
-          const t0 = S[C[p + 1]];
-          const t1 = (t0 - 1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = (t0 - 1) | 0;
           S[C[p + 1]] = t1;
           S[10] = (S[10] & 255) | 2560; S[20] = t1;
           n -= C[p + 2]; p = t1 === 0 ? C[p + 3] : C[p + 4];
           if (n < 0) break run; continue;
         }
         case 212: { // dec_r4_j5
-          const t0 = S[C[p + 1]];
-          const t1 = (t0 - 1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = (t0 - 1) | 0;
           S[C[p + 1]] = t1;
           S[10] = (S[10] & 255) | 2560; S[20] = t1;
           n -= C[p + 2]; p = t1 !== 0 ? C[p + 3] : C[p + 4];
           if (n < 0) break run; continue;
         }
         case 213: { // dec_r4_j9
-          const t0 = S[C[p + 1]];
-          const t1 = (t0 - 1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = (t0 - 1) | 0;
           S[C[p + 1]] = t1;
           S[10] = (S[10] & 255) | 2560; S[20] = t1;
           n -= C[p + 2]; p = t1 >= 0 ? C[p + 3] : C[p + 4];
           if (n < 0) break run; continue;
         }
         case 214: { // sub_r4_i4_j4
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 - t1) | 0;
           S[C[p + 1]] = t2;
           S[10] = 14; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t0 === 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 215: { // sub_r4_i4_j5
-          const t0 = S[C[p + 1]];
-          const t1 = C[p + 2];
-          const t2 = (t0 - t1) | 0;
+          t0 = S[C[p + 1]];
+          t1 = C[p + 2];
+          t2 = (t0 - t1) | 0;
           S[C[p + 1]] = t2;
           S[10] = 14; S[11] = t0; S[12] = t2;
           n -= C[p + 3]; p = t0 !== 0 ? C[p + 4] : C[p + 5];

@@ -21,6 +21,7 @@ import { dispatch } from './far/events.ts';
 import { interpret } from './interpreter.generated.ts';
 import { MODE_SINGLE } from './mode.ts';
 import { BLOCK_LIMIT } from './records.ts';
+import { trainInterpreter } from './train.ts';
 
 const HEADROOM = BLOCK_LIMIT + 1;
 /** Blocking by STI and by MOV SS: both last until the next instruction is done. */
@@ -35,6 +36,7 @@ export type RunEnd =
 
 /** Runs at most `budget` instructions (at least 1; exact). Throws `Unimplemented` with address and bytes filled in. */
 export function run(cpu: Cpu, budget: number): RunEnd {
+  trainInterpreter();
   cpu.endTime = cpu.now() + budget;
   cpu.remaining = budget;
   cpu.cut = Number.POSITIVE_INFINITY;

@@ -10,6 +10,10 @@ import { semantics } from './semantics.ts';
 
 export type Letter = 'r' | 'h' | 'q' | 'i' | 'b' | 'x' | 'c' | 'o';
 
+/** Most temporaries of a case. They are shared by all cases: a variable of its own for each would make the frame, and with it
+ *  the time that the engine needs to compile the loop, ten times larger. */
+export const TEMPORARIES = 16;
+
 /** One form: which semantics, how each operand is encoded ('r4', 'b1', 'i4', …). */
 export interface HotForm {
   readonly operation: string;
@@ -84,13 +88,17 @@ class HotContext implements EmitContext {
     this.lines.push(code);
   }
 
+  get temporaries(): number {
+    return this.#names;
+  }
+
   name(): string {
     return `${this.#prefix}${this.#names++}`;
   }
 
   temp(value: string): string {
     const name = this.name();
-    this.line(`const ${name} = ${value};`);
+    this.line(`${name} = ${value};`);
     return name;
   }
 
@@ -146,10 +154,9 @@ class HotContext implements EmitContext {
     const e = this.temp(`T[B + ${WRITE_HALF} + (${a} >>> 12)]`);
     const slot = this.name();
     const value = this.name();
-    this.line(`let ${slot} = -1, ${value} = 0;`);
     this.line(
       `if (${this.#usable(a, e, width)}) { ${slot} = ${index(width, `${a} ^ ${e}`)}; ${value} = ${array(width)}[${slot}]; }` +
-        ` else ${value} = m.readForWrite${8 * width}(${a});`,
+        ` else { ${slot} = -1; ${value} = m.readForWrite${8 * width}(${a}); }`,
     );
     this.#slots.set(k, `${slot} ${a}`);
     return value;
@@ -327,5 +334,6 @@ export function hotCase(form: HotForm): string {
     const condition = form.operation === 'setcc' || form.operation === 'cmovcc' ? 1 : 0;
     context.line(`p += ${operandWords(form) + condition}; continue;`);
   }
+  if (context.temporaries > TEMPORARIES) throw new Error(`${hotName(form)} needs more temporaries`);
   return context.lines.join('\n');
 }

@@ -2,7 +2,7 @@
 
 import { FIRST_HOT } from '../records.ts';
 import { hotForms } from './forms.ts';
-import { hotCase, hotName } from './hot.ts';
+import { hotCase, hotName, TEMPORARIES } from './hot.ts';
 
 export function loopSource(): string {
   const cases = hotForms
@@ -26,6 +26,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
   const S = x.S, S8 = x.S8, S16 = x.S16, m = x.mmu, T = m.T, M = x.memory.i32, M8 = x.memory.u8, M16 = x.memory.u16;
   const code = x.code, C = code.words, D = code.places, tags = code.tags, entries = code.entries;
   let n = budget, p = -1, P = 0, E = entries[0] as Int32Array, B = 0;
+  let ${Array.from({ length: TEMPORARIES }, (_, k) => `t${k} = 0`).join(', ')};
   try {
     run: for (;;) {
       p = -1;

@@ -1,0 +1,168 @@
+/** Shows the loop every one of its forms before it is compiled.
+ *
+ *  A JavaScript engine compiles the loop for what it has seen; each form that first appears later throws the compiled code
+ *  away. So a scratch processor executes each form a few times, with small and overflowing values, memory that the fast
+ *  tables reach and memory that they do not. Nothing of it can be seen by guests. */
+
+import {
+  ACTIVITY,
+  EBP,
+  EBX,
+  EDI,
+  EIP,
+  ESI,
+  ESP,
+  EVENTS,
+  FLAG_KIND,
+  SEG_ACCESS,
+  SEG_BASE,
+  SEG_LIMIT,
+} from '../base/registers.ts';
+import { PhysicalMemory } from '../mmu/physical-memory.ts';
+import { PortSpace } from '../mmu/port-space.ts';
+import { Cpu } from './cpu.ts';
+import { HOT_FORMS } from './forms.generated.ts';
+import { interpret } from './interpreter.generated.ts';
+import { plainModel } from './model.ts';
+import { FIRST_HOT } from './records.ts';
+
+const BYTES = 0x1_0000;
+const DATA = 0x2000;
+const STACK = 0x3000;
+const CODE = 0x4000;
+/** Where every branch of the training leads: a HLT. */
+const STOP = 0x100;
+const HLT = 0xf4;
+
+/** Registers a, b, and what memory is addressed through: base, index, displacement. */
+const PASSES: readonly (readonly [a: number, b: number, base: number, displacement: number])[] = [
+  [1, 2, DATA, 0],
+  [2, 1, DATA, 4],
+  [5, 5, DATA, 1],
+  [-1, -1, 0x7fff_f000, 0x7fff_0001],
+  [0x7fff_ffff, 0x7fff_ffff, 0x7fff_f000, 0x7fff_0001],
+  [-0x8000_0000, 0x7fff_ffff, DATA, 0],
+  [0x7fff_ffff, -0x8000_0000, DATA, 3],
+];
+
+function scratch(): Cpu {
+  const memory = new PhysicalMemory(BYTES);
+  const cpu = new Cpu({
+    memory,
+    ports: new PortSpace(),
+    model: plainModel,
+    interruptController: { acknowledge: () => 0 },
+    contexts: 2,
+  });
+  const S = cpu.S;
+  for (let segment = 0; segment < 6; segment++) {
+    S[SEG_BASE + segment] = 0;
+    S[SEG_LIMIT + segment] = -1;
+    S[SEG_ACCESS + segment] = segment === 1 ? 0xc09b : 0xc093;
+  }
+  cpu.segmentChanged();
+  return cpu;
+}
+
+/** Runs from `eip`, `n` instructions at most, and forgets how it ended. */
+function go(cpu: Cpu, eip: number, n: number): void {
+  cpu.S[EIP] = eip;
+  cpu.S[EVENTS] = 0;
+  cpu.S[ACTIVITY] = 0;
+  interpret(cpu, n, 64, 0);
+}
+
+/** Writes a record of form `number` whose branches lead to `stop`; returns its words. */
+function writeRecord(words: Int32Array, at: number, number: number, stop: number, displacement: number): number {
+  const [name, size] = HOT_FORMS[number - FIRST_HOT] as readonly [string, number];
+  const parts = name.split('_');
+  words[at] = number;
+  let k = at + 1;
+  let registers = 0;
+  for (const part of parts.slice(1)) {
+    switch (part[0]) {
+      case 'r':
+        words[k++] = registers++ === 0 ? 0 : EBX;
+        break;
+      case 'h':
+        words[k++] = registers++ === 0 ? 0 : EBX << 2;
+        break;
+      case 'q':
+        if (part !== 'quiet') words[k++] = registers++ === 0 ? 0 : EBX << 1;
+        break;
+      case 'i':
+        words[k++] = 3;
+        break;
+      case 'b':
+        words[k++] = ESI;
+        words[k++] = displacement;
+        break;
+      case 'x':
+        words[k++] = ESI;
+        words[k++] = EDI;
+        words[k++] = 2;
+        words[k++] = displacement;
+    }
+  }
+  k = at + size;
+  // Condition code, cost, links: a cost of 1, and every link to the stop.
+  if (parts[0] === 'setcc' || parts[0] === 'cmovcc' || parts[0] === 'jcc') words[k++] = 4;
+  words[k] = 1;
+  words[k + 1] = stop;
+  words[k + 2] = parts[0] === 'callNear' ? STOP : stop;
+  if (parts[0] === 'setcc' || parts[0] === 'cmovcc') return k - at;
+  return /^(j|call|ret)|_j.$/.test(name) ? k + 3 - at : size;
+}
+
+/** A few instructions that make links, leave the page, change their own code, run out of line and cross a page. */
+const PROGRAM = [
+  0xb9, 3, 0, 0, 0, // mov ecx, 3
+  0x66, 0x83, 0xc0, 1, // add ax, 1 (out of line)
+  0xc6, 0x05, 0x15, 0x40, 0, 0, 0x90, // mov byte [CODE + 15h], nop
+  0x49, // dec ecx
+  0x75, 0xf2, // jnz to the add
+  0x90, 0x90, 0x90,
+  0xe9, 0xe0, 0x0f, 0, 0, // jmp to the next page
+]; // biome-ignore format: one instruction a line
+
+let trained = false;
+
+/** Does the above once in the life of the process. */
+export function trainInterpreter(): void {
+  if (trained) return;
+  trained = true;
+  const cpu = scratch();
+  const { memory, S } = cpu;
+  memory.u8.fill(HLT, 0, DATA);
+  memory.u8.set(PROGRAM, CODE);
+  memory.u8.fill(HLT, CODE + 0x1000, CODE + 0x2000);
+  go(cpu, STOP, 100);
+  go(cpu, 0, 100);
+  const { words, places, tags, entries } = cpu.code;
+  const page = entries[tags.findIndex((tag) => tag >= 0)] as Int32Array;
+  const stop = page[STOP] as number;
+  const record = words.length - 64;
+  for (let number = FIRST_HOT; number < FIRST_HOT + HOT_FORMS.length; number++) {
+    for (const [a, b, base, displacement] of PASSES) {
+      const size = writeRecord(words, record, number, stop, displacement);
+      words.set(words.subarray(stop, stop + 3), record + size);
+      places[record] = 0;
+      places[record + size] = 1;
+      page[0] = record;
+      S.fill(0, 0, 8);
+      S[0] = a;
+      S[EBX] = b;
+      S[ESI] = base;
+      S[EDI] = base >>> 4;
+      S[ESP] = base === DATA ? STACK + (displacement & 3) : base;
+      S[EBP] = S[ESP] as number;
+      S[FLAG_KIND] = 0;
+      if (/Indirect/.test((HOT_FORMS[number - FIRST_HOT] as readonly [string, number])[0])) S[0] = STOP;
+      memory.write32(DATA, b);
+      memory.write32(DATA + 4, b);
+      memory.write32(STACK, STOP);
+      go(cpu, 0, a === 1 ? 0 : 100);
+    }
+  }
+  for (let k = 0; k < 3; k++) go(cpu, CODE, 1000);
+}
