@@ -1,12 +1,25 @@
+import { existsSync } from 'node:fs';
 import { defineConfig } from 'tsup';
 
+/** The entries whose source exists. */
+const present = (entries: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(Object.entries(entries).filter(([, source]) => existsSync(source)));
+
+const library = present({ index: 'src/index.ts', node: 'src/node.ts' });
+
 export default defineConfig({
-  entry: { index: 'src/index.ts', node: 'src/node.ts', invariants: 'src/invariants/index.ts', cli: 'src/cli/main.ts' },
+  entry: { ...library, ...present({ cli: 'src/cli/main.ts' }) },
   format: 'esm',
   target: 'node20',
-  dts: { entry: { index: 'src/index.ts', node: 'src/node.ts', invariants: 'src/invariants/index.ts' } },
+  dts: { entry: library },
   sourcemap: true,
   clean: true,
+  silent: true,
   // The core library has no dependency at run time; the command line carries its own.
   noExternal: ['commander'],
+  esbuildOptions(options) {
+    // Inlines constants across modules: the interpreter's loop reads dozens of them.
+    options.minifySyntax = true;
+    options.keepNames = true;
+  },
 });
