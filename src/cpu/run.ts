@@ -55,6 +55,7 @@ function execute(cpu: Cpu): RunEnd {
     if (S[EVENTS] !== 0) {
       const end = boundary(cpu);
       if (end !== null) return end;
+      if (S[EVENTS] & EVENT_STOP) continue; // a VM exit at the boundary may have asked for it
       if (cpu.remaining <= 0) break;
     }
     if ((S[INTERRUPTIBILITY] & SHADOW) !== 0) inShadow(cpu);

@@ -1,7 +1,5 @@
 /** Executes one guest instruction that touches an address where the guest has no memory: reads yield all ones, writes are
- *  dropped. Covers the instructions with which kernels look at memory; everything else is `CannotEmulate`.
- *
- *  An instruction with a repeat prefix does one iteration; the processor comes back for the next. */
+ *  dropped. Covers the instructions with which kernels look at memory; for everything else there is float.ts. */
 
 import {
   AR_DB,
@@ -34,20 +32,31 @@ const BASE_FIELDS = [
   F.GUEST_FS_BASE,
   F.GUEST_GS_BASE,
 ] as const;
+const LIMIT_FIELDS = [
+  F.GUEST_ES_LIMIT,
+  F.GUEST_CS_LIMIT,
+  F.GUEST_SS_LIMIT,
+  F.GUEST_DS_LIMIT,
+  F.GUEST_FS_LIMIT,
+  F.GUEST_GS_LIMIT,
+] as const;
 const LONGEST = 15;
 /** What cannot be told from any other floating fetch: FF FF is undefined. */
 const FLOATING_OPCODE = 0xff;
 
-/** Emulates the instruction at the guest's EIP. Raises the guest's own faults; the text says what cannot be emulated. */
-export function emulateInstruction(vm: Vm): { done: boolean } | { unsupported: string } {
+/** Emulates the instruction at the guest's EIP and moves on to the next. Raises the guest's own faults.
+ *  False: it is not one of those that can be emulated, and nothing has changed. */
+export function emulateInstruction(vm: Vm): boolean {
   try {
-    return { done: new Emulation(vm).run() };
+    const emulation = new Emulation(vm);
+    if (emulation.run()) vm.completeInstruction(emulation.length);
+    return true;
   } catch (error) {
-    if (error instanceof CannotEmulate) return { unsupported: error.message };
+    if (error instanceof CannotEmulate) return false;
     if (!(error instanceof GuestPageFault)) throw error;
     vm.vcpu.cr2 = error.linear | 0;
     vm.raise(PF, error.errorCode);
-    return { done: false };
+    return true;
   }
 }
 
@@ -62,6 +71,11 @@ class Emulation {
     this.#vm = vm;
     this.#memory = new GuestLinear(vm);
     this.#i = this.#decode();
+  }
+
+  /** Bytes of the instruction. */
+  get length(): number {
+    return this.#i.length;
   }
 
   /** True: the instruction is complete, EIP can go on. */
@@ -157,33 +171,45 @@ class Emulation {
     vcpu.setRegister(ESP, esp);
   }
 
-  /** One iteration. */
+  /** MOVS, STOS, LODS; with a repeat prefix as many iterations as the turn allows, the processor comes back for the rest. */
   #string(semantics: 'movs' | 'stos' | 'lods'): boolean {
     const i = this.#i;
     const { vcpu } = this.#vm;
     const size = this.#sizeOf(i.row.operands[0]);
     const wide = i.addressSize === 4;
-    const count = wide ? vcpu.general[ECX] >>> 0 : vcpu.general[ECX] & 0xffff;
-    if (i.rep && count === 0) return true;
-    const pointer = (index: number, segment: number): number => this.#linear(segment, vcpu.general[index]);
-    const value =
-      semantics === 'stos' ? this.#register(EAX, size) : this.#memory.read(pointer(ESI, this.#segment(DS)), size);
-    if (semantics === 'lods') this.#setRegister(EAX, size, value);
-    else this.#memory.write(pointer(EDI, ES), size, value);
-
+    const count = (): number => (wide ? vcpu.general[ECX] >>> 0 : vcpu.general[ECX] & 0xffff);
     const step = vcpu.read(F.GUEST_RFLAGS) & FLAG_DF ? -size : size;
     const move = (index: number, by: number): void => {
       const old = vcpu.general[index];
       vcpu.general[index] = wide ? old + by : (old & ~0xffff) | ((old + by) & 0xffff);
     };
-    if (semantics !== 'stos') move(ESI, step);
-    if (semantics !== 'lods') move(EDI, step);
-    if (!i.rep) return true;
-    move(ECX, -1);
-    if (count === 1) return true; // the last iteration completes the instruction
-    this.#vm.elapse(1);
+    const source = this.#base(this.#segment(DS));
+    const target = this.#base(ES);
+    if (i.rep && count() === 0) return true;
+    for (;;) {
+      const value =
+        semantics === 'stos'
+          ? this.#register(EAX, size)
+          : this.#memory.read(this.#place(source, vcpu.general[ESI]), size);
+      if (semantics === 'lods') this.#setRegister(EAX, size, value);
+      else this.#memory.write(this.#place(target, vcpu.general[EDI]), size, value);
+      if (semantics !== 'stos') move(ESI, step);
+      if (semantics !== 'lods') move(EDI, step);
+      if (!i.rep) return true;
+      move(ECX, -1);
+      if (count() === 0) return true; // the last iteration completes the instruction
+      this.#vm.elapse(1);
+      if (this.#vm.time >= this.#vm.horizon || !this.#isFlat()) break;
+    }
     vcpu.endShadow();
     return false;
+  }
+
+  /** No iteration can pass the limit of its segment. */
+  #isFlat(): boolean {
+    const { vcpu } = this.#vm;
+    const source = LIMIT_FIELDS[this.#segment(DS)];
+    return this.#i.addressSize === 4 && vcpu.read(source) === -1 && vcpu.read(F.GUEST_ES_LIMIT) === -1;
   }
 
   #segment(byDefault: number): number {
@@ -199,7 +225,14 @@ class Emulation {
   }
 
   #linear(segment: number, offset: number): number {
-    const base = this.#vm.vcpu.read(BASE_FIELDS[segment]);
+    return this.#place(this.#base(segment), offset);
+  }
+
+  #base(segment: number): number {
+    return this.#vm.vcpu.read(BASE_FIELDS[segment]);
+  }
+
+  #place(base: number, offset: number): number {
     return (base + (this.#i.addressSize === 4 ? offset : offset & 0xffff)) >>> 0;
   }
 

@@ -17,6 +17,9 @@ const LARGE_PAGE = 1 << 7;
 const POINTER_WB = 6;
 const POINTER_WALK_4 = 3 << 3;
 
+/** Low half of an entry that maps a page of 4 KiB, write-back. */
+export const leafEntry = (address: number, rights: number): number => low32(address) | rights | MEMORY_TYPE_WB;
+
 const LEVELS = 4;
 const ENTRY_BYTES = 8;
 const ENTRIES_PER_TABLE = 512;
@@ -51,6 +54,16 @@ export class EptBuilder {
       throw new RangeError(`a 2-MiB page cannot map frame ${guestFrame} to ${hostFrame}: both need a 2-MiB boundary`);
     }
     this.#write(this.#entryAt(guestFrame, 2), hostFrame * FRAME_BYTES, rights | MEMORY_TYPE_WB | LARGE_PAGE);
+  }
+
+  /** Makes the page directory that covers `guestFrame`, if there is none. */
+  ensureDirectory(guestFrame: number): void {
+    this.#entryAt(guestFrame, 2);
+  }
+
+  /** Puts a ready-made page table behind 2 MiB. */
+  link(guestFrame: number, table: number): void {
+    this.#write(this.#entryAt(guestFrame, 2), table, EPT_ALL);
   }
 
   /** Takes a 4-KiB page away. The caller owes an INVEPT. */

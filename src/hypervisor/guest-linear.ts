@@ -74,7 +74,13 @@ export class GuestLinear {
   /** Little-endian value of 1, 2 or 4 bytes. */
   read(linear: Linear, size: number): number {
     let value = 0;
-    for (let i = 0; i < size; i++) value |= this.#byteAt(this.translate((linear + i) >>> 0, false)) << (8 * i);
+    let isOutside = false;
+    for (let i = 0; i < size; i++) {
+      const at = this.translate((linear + i) >>> 0, false);
+      isOutside ||= at >= this.#vm.memory.bytes;
+      value |= this.#vm.memory.read8(at) << (8 * i);
+    }
+    if (isOutside) this.#vm.stats.floats++;
     return value;
   }
 
@@ -117,10 +123,5 @@ export class GuestLinear {
     if (!(pde & A)) memory.write32(pdeAt, pde | A);
     if ((pte & leafFlags) !== leafFlags) memory.write32(pteAt, pte | leafFlags);
     return ((pte & ~0xfff) | (linear & 0xfff)) >>> 0;
-  }
-
-  #byteAt(physical: GuestPhysical): number {
-    if (physical >= this.#vm.memory.bytes) this.#vm.stats.floats++;
-    return this.#vm.memory.read8(physical);
   }
 }

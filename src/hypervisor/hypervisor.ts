@@ -10,6 +10,7 @@ import { vmErrorText } from '../vmx/exit-reasons.ts';
 import { type Controls, chooseControls } from './controls.ts';
 import { EptBuilder } from './ept-builder.ts';
 import { PASSED_THROUGH } from './exits/msr.ts';
+import { type FloatFrames, FloatMemory, makeFloatFrames } from './float.ts';
 import { FRAME_BYTES, FrameAllocator, HYPERVISOR, VM_OWNER } from './frames.ts';
 import { GuestMemory } from './guest-memory.ts';
 import { enterRootOperation, type RootEnvironment } from './root-setup.ts';
@@ -54,6 +55,7 @@ export class Hypervisor {
   readonly #controls: Controls;
   readonly #scheduler: Scheduler;
   readonly #vms: Vm[] = [];
+  readonly #floatFrames: FloatFrames;
   /** Who owns which frame. */
   readonly frames: FrameAllocator;
 
@@ -65,6 +67,7 @@ export class Hypervisor {
     this.frames = new FrameAllocator(root.memory.bytes, options.seed ?? 1);
     this.#controls = chooseControls(root);
     this.#environment = enterRootOperation(root, this.frames);
+    this.#floatFrames = makeFloatFrames(root, () => this.frames.allocate(HYPERVISOR) * FRAME_BYTES);
     const tsc = root.rdmsr(IA32_TIME_STAMP_COUNTER);
     const now = root.now();
     const hostTsc = tsc === 'gp' ? 0 : (tsc.hi >>> 0) * 0x1_0000_0000 + (tsc.lo >>> 0) - now;
@@ -91,6 +94,7 @@ export class Hypervisor {
       const ept = new EptBuilder(this.#root.memory, newFrame);
       const largePages = config.largePages === true && this.#controls.largePages;
       const memory = new GuestMemory(config.memory, this.#root.memory, this.frames, owner, ept, largePages);
+      const float = new FloatMemory(this.#root, ept, this.#floatFrames, memory.bytes);
       const start = placeImage(plan, memory, config);
       const vpid = this.#controls.vpid ? number + 1 : 0;
       const page = (fill: number): number => {
@@ -124,6 +128,7 @@ export class Hypervisor {
         number,
         name: config.name ?? `vm${number}`,
         memory,
+        float,
         vcpu,
         eptPointer: ept.pointer,
         vpid,

@@ -8,9 +8,11 @@ import type { Vm } from './vm.ts';
 
 const EVENT_BITS = 0x8000_0fff | 0; // valid, error code, type, vector: the same in both formats
 
-/** Arranges the delivery of one event, the most urgent first, and an interrupt window for what has to wait. */
-export function deliverPending(vm: Vm): void {
+/** Arranges the delivery of one event, the most urgent first, and an interrupt window for what has to wait.
+ *  Returns whether an event will be delivered. */
+export function deliverPending(vm: Vm): boolean {
   const { vcpu } = vm;
+  let delivers = true;
   if (vcpu.pending !== null) {
     const { information, errorCode, instructionLength } = vcpu.pending;
     vcpu.pending = null;
@@ -24,8 +26,9 @@ export function deliverPending(vm: Vm): void {
       INTERRUPTION_VALID | (INTERRUPTION_TYPE.EXTERNAL_INTERRUPT << 8) | vector,
     );
     vm.stats.interrupts++;
-  }
+  } else delivers = false;
   vcpu.windowExiting = vm.interruptLine;
+  return delivers;
 }
 
 /** An exit cut the delivery of an event short: unless a handler decides otherwise, it is delivered again. */

@@ -2,7 +2,7 @@
 
 import { hex, low32 } from '../base/int.ts';
 import type { Reached, RootMode } from '../machine/root-mode.ts';
-import { ENTRY_FAILURE, exitReasonText, vmErrorText } from '../vmx/exit-reasons.ts';
+import { ENTRY_FAILURE, EXIT, exitReasonText, vmErrorText } from '../vmx/exit-reasons.ts';
 import * as F from '../vmx/fields.ts';
 import { handlerFor } from './exits/index.ts';
 import { deliverPending, keepInterruptedEvent } from './injection.ts';
@@ -61,9 +61,10 @@ export class Turn {
           const end = this.#sleep(vm, limits);
           if (end !== null) return end;
         }
-        deliverPending(vm);
+        const isDelivering = deliverPending(vm);
         const room = Math.min(limits.slice, limits.instructions) - done;
-        this.#prepareEntry(vm, Math.min(room, vm.clock.next - vm.time, limits.time - vm.time));
+        const bound = Math.min(room, vm.clock.next - vm.time, limits.time - vm.time);
+        this.#prepareEntry(vm, vm.float.isStepping ? (isDelivering ? 0 : 1) : bound);
       }
       if (!this.#enter(vm)) return vm.stopReason === null ? 'interrupted' : 'stopped';
       const reason = vm.vcpu.read(F.EXIT_REASON);
@@ -74,8 +75,11 @@ export class Turn {
         vm.stop('entry-failure', `${exitReasonText(reason)}, qualification ${qualification}`);
         return 'stopped';
       }
+      if (vm.float.isStepping && (reason & 0xffff) !== EXIT.EPT_VIOLATION) vm.float.endStep();
       keepInterruptedEvent(vm);
-      if (handlerFor(reason & 0xffff)(vm, this.#root) === 'done') vm.completeInstruction();
+      if (handlerFor(reason & 0xffff)(vm, this.#root) === 'done') {
+        vm.completeInstruction(vm.vcpu.read(F.VM_EXIT_INSTRUCTION_LENGTH));
+      }
       if (vm.vcpu.halted && !vm.interruptLine && vm.stopReason === null) return 'slice'; // nothing to do before its next alarm
     }
   }
@@ -96,6 +100,7 @@ export class Turn {
 
   #prepareEntry(vm: Vm, instructions: number): void {
     const { vcpu } = vm;
+    vm.horizon = vm.time + instructions;
     const offset = vm.time + vm.tscAdjust - (this.#root.now() + this.#hostTsc);
     vcpu.write(F.TSC_OFFSET, offset | 0);
     vcpu.write(F.TSC_OFFSET + 1, Math.floor(offset / 0x1_0000_0000));

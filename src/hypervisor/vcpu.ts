@@ -111,9 +111,9 @@ export class Vcpu {
     };
   }
 
-  /** Moves EIP behind the instruction that exited and ends what it shadowed. */
-  advance(): void {
-    this.write(F.GUEST_RIP, this.read(F.GUEST_RIP) + this.read(F.VM_EXIT_INSTRUCTION_LENGTH));
+  /** Moves EIP behind an instruction of `length` bytes and ends what was shadowed during it. */
+  advance(length: number): void {
+    this.write(F.GUEST_RIP, this.read(F.GUEST_RIP) + length);
     this.endShadow();
   }
 

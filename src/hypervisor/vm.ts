@@ -8,6 +8,7 @@ import type { SerialLine } from '../devices/ports.ts';
 import type { BoardDescription } from '../machine/board.ts';
 import { type BoardDevices, instantiate } from '../machine/board-devices.ts';
 import { PortSpace } from '../mmu/port-space.ts';
+import type { FloatMemory } from './float.ts';
 import type { GuestMemory } from './guest-memory.ts';
 import { VmStats } from './stats.ts';
 import { guestRegisters, type VmStopReason } from './stop-reason.ts';
@@ -17,6 +18,7 @@ export interface VmParts {
   readonly number: number;
   readonly name: string;
   readonly memory: GuestMemory;
+  readonly float: FloatMemory;
   readonly vcpu: Vcpu;
   readonly eptPointer: number;
   readonly vpid: number;
@@ -28,6 +30,8 @@ export class Vm {
   readonly number: number;
   readonly name: string;
   readonly memory: GuestMemory;
+  /** What answers where there is no memory. */
+  readonly float: FloatMemory;
   readonly vcpu: Vcpu;
   readonly eptPointer: number;
   readonly vpid: number;
@@ -41,6 +45,8 @@ export class Vm {
   tscAdjust = 0;
   /** Virtual time: ticks since the VM was made. */
   time = 0;
+  /** Time at which the processor would have come back by itself: repeated instructions go no further. */
+  horizon = 0;
   /** Instructions that the guest has completed. */
   retired = 0;
   /** The interrupt controller asks for the processor. */
@@ -53,6 +59,7 @@ export class Vm {
     this.number = parts.number;
     this.name = parts.name;
     this.memory = parts.memory;
+    this.float = parts.float;
     this.vcpu = parts.vcpu;
     this.eptPointer = parts.eptPointer;
     this.vpid = parts.vpid;
@@ -83,9 +90,10 @@ export class Vm {
     this.retired += instructions;
   }
 
-  /** The hypervisor has executed the instruction that exited. */
-  completeInstruction(): void {
-    this.vcpu.advance();
+  /** The hypervisor has executed an instruction for the guest. Its length is in the VMCS only where the exit was
+   *  due to the instruction as such, not to what it met in memory. */
+  completeInstruction(length: number): void {
+    this.vcpu.advance(length);
     this.elapse(1);
     this.stats.emulated++;
   }

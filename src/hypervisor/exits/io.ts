@@ -64,7 +64,8 @@ function stringIo(vm: Vm, qualification: number, port: number, size: AccessSize)
       move(ECX, -1);
       if (count() === 0) return 'done';
       vm.elapse(1);
-      if (vm.clock.next <= vm.time || vm.interruptLine || vm.stopReason !== null) break;
+      const isAlarmDue = vm.clock.next <= vm.time; // the device may just have set it
+      if (vm.time >= vm.horizon || isAlarmDue || vm.interruptLine || vm.stopReason !== null) break;
     }
   } catch (error) {
     if (error instanceof GuestPageFault) {

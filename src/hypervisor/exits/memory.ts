@@ -10,6 +10,7 @@ import type { Vm } from '../vm.ts';
 import type { ExitHandler } from './handler.ts';
 
 // Exit qualification
+const WRITE = 1 << 1;
 const FETCH = 1 << 2;
 const LINEAR_VALID = 1 << 7;
 const FINAL_TRANSLATION = 1 << 8; // clear: an access to one of the guest's paging structures
@@ -21,10 +22,6 @@ export const eptViolation: ExitHandler = (vm) => {
   const { vcpu } = vm;
   const qualification = vcpu.read(F.EXIT_QUALIFICATION);
   const address = guestPhysical(vm);
-  const refuse = (what: string): 'resume' => {
-    vm.stop('unsupported', `${what} at guest-physical ${hex(address)}, which is outside the VM's memory`);
-    return 'resume';
-  };
   if (vm.memory.toHost(address) >= 0) {
     vm.stop(
       'host-failure',
@@ -32,17 +29,19 @@ export const eptViolation: ExitHandler = (vm) => {
     );
     return 'resume';
   }
-  if (vcpu.read(F.IDT_VECTORING_INFORMATION) & INTERRUPTION_VALID)
-    return refuse('delivery of an event to a stack or table');
-  if (!(qualification & LINEAR_VALID) || !(qualification & FINAL_TRANSLATION)) return refuse('page table');
-  if (qualification & FETCH) {
+  const isByInstruction =
+    (qualification & LINEAR_VALID) !== 0 &&
+    (qualification & FINAL_TRANSLATION) !== 0 &&
+    (vcpu.read(F.IDT_VECTORING_INFORMATION) & INTERRUPTION_VALID) === 0;
+  if (isByInstruction && qualification & FETCH) {
     vm.stats.floats++;
     vm.raise(UD); // all ones are no instruction
-    return 'resume';
+  } else if (!isByInstruction || !emulateInstruction(vm)) {
+    vm.stats.floats++;
+    if (qualification & WRITE) vm.float.allowStep(address);
+    else vm.float.allowReads(address);
   }
-  const emulated = emulateInstruction(vm);
-  if ('unsupported' in emulated) return refuse(emulated.unsupported);
-  return emulated.done ? 'done' : 'resume';
+  return 'resume';
 };
 
 export const eptMisconfiguration: ExitHandler = (vm) => {
