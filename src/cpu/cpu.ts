@@ -25,6 +25,7 @@ import {
 } from '../base/registers.ts';
 import { GP, Signal } from '../base/signal.ts';
 import { Mmu, type MmuOptions } from '../mmu/mmu.ts';
+import type { MmuObserver } from '../mmu/observer.ts';
 import type { PhysicalMemory } from '../mmu/physical-memory.ts';
 import type { PortSpace } from '../mmu/port-space.ts';
 import { CodeCache } from './code-cache.ts';
@@ -33,6 +34,7 @@ import { condition, readFlags, settleFlags } from './flags.ts';
 import type { Instruction } from './instruction.ts';
 import type { ProcessorModel } from './model.ts';
 import type { ExecutionMonitor, ProcessorEvent } from './monitor.ts';
+import type { CpuObserver } from './observer.ts';
 
 /** Where a processor gets the vector of an external interrupt from (INTA cycle). */
 export interface InterruptController {
@@ -48,6 +50,7 @@ export interface CpuOptions {
   readonly cache?: MmuOptions['cache'];
   /** Fast translation contexts; 8 MiB each once used. */
   readonly contexts?: number;
+  readonly mmuObserver?: MmuObserver;
 }
 
 /** One logical processor: its registers and what instruction semantics need. How it runs stands in run.ts. */
@@ -63,6 +66,7 @@ export class Cpu {
   readonly code: CodeCache;
   readonly interruptController: InterruptController;
   monitor: ExecutionMonitor | null = null;
+  observer: CpuObserver | null = null;
   /** The event whose delivery is under way, for IDT-vectoring information and double faults. */
   delivering: ProcessorEvent | null = null;
   /** Level of the processor's INTR pin. */
@@ -95,6 +99,7 @@ export class Cpu {
       registers: this.S,
       ...(options.cache ? { cache: options.cache } : {}),
       ...(options.contexts ? { contexts: options.contexts } : {}),
+      ...(options.mmuObserver ? { observer: options.mmuObserver } : {}),
     });
     this.code = new CodeCache(this);
     this.reset();

@@ -58,8 +58,12 @@ function execute(cpu: Cpu): RunEnd {
       if (S[EVENTS] & EVENT_STOP) continue; // a VM exit at the boundary may have asked for it
       if (cpu.remaining <= 0) break;
     }
+    const isWatched = cpu.observer?.onInstruction !== undefined;
+    if (isWatched) cpu.observer?.onInstruction?.();
     if ((S[INTERRUPTIBILITY] & SHADOW) !== 0) inShadow(cpu);
-    else {
+    else if (isWatched) {
+      if (single(cpu)) deliverSignal(cpu);
+    } else {
       const exact = cpu.remaining <= HEADROOM;
       const headroom = exact ? 1 : HEADROOM;
       if (interpret(cpu, cpu.remaining - headroom, headroom, exact ? MODE_SINGLE : 0)) deliverSignal(cpu);
@@ -71,6 +75,16 @@ function execute(cpu: Cpu): RunEnd {
 /** One instruction under blocking by STI or MOV SS; the blocking ends with it. */
 function inShadow(cpu: Cpu): void {
   const before = cpu.monitor?.nonRoot ?? false;
+  if (single(cpu)) deliverSignal(cpu);
+  // A VM exit saved the blocking, a VM entry loaded another: then it is no longer ours to end.
+  if ((cpu.monitor?.nonRoot ?? false) === before) {
+    cpu.S[INTERRUPTIBILITY] &= ~SHADOW;
+    cpu.updateInterruptEvent();
+  }
+}
+
+/** One instruction of a longer run. True when the signal holds an event that has to be delivered. */
+function single(cpu: Cpu): boolean {
   const rest = cpu.remaining - 1;
   cpu.remaining = 1;
   cpu.endTime -= rest;
@@ -78,12 +92,7 @@ function inShadow(cpu: Cpu): void {
   cpu.remaining += rest;
   cpu.endTime += rest;
   if (cpu.cut < cpu.endTime) cpu.shorten(cpu.cut);
-  if (pending) deliverSignal(cpu);
-  // A VM exit saved the blocking, a VM entry loaded another: then it is no longer ours to end.
-  if ((cpu.monitor?.nonRoot ?? false) === before) {
-    cpu.S[INTERRUPTIBILITY] &= ~SHADOW;
-    cpu.updateInterruptEvent();
-  }
+  return pending;
 }
 
 /** An event that an instruction met: exceptions are delivered, EPT events leave the guest. */

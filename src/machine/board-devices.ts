@@ -46,7 +46,7 @@ export interface BoardDevices {
   /** The processor's interrupt acknowledge: the vector. */
   acknowledge(): number;
   /** Serial ports in the order of the description; `receive` is how bytes get in. */
-  readonly serial: readonly Pick<Uart, 'receive'>[];
+  readonly serial: readonly Pick<Uart, 'receive' | 'waiting' | 'wantsInput'>[];
   reset(): void;
   save(): BoardState;
   /** The clock must show the time of the saved state, and hold no alarms of these devices' past. */

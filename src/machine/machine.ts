@@ -7,6 +7,7 @@ import { Cpu } from '../cpu/cpu.ts';
 import { defaultModel, type ProcessorModel } from '../cpu/model.ts';
 import { run } from '../cpu/run.ts';
 import type { SerialLine } from '../devices/ports.ts';
+import type { MmuObserver } from '../mmu/observer.ts';
 import { PhysicalMemory } from '../mmu/physical-memory.ts';
 import type { TranslationCacheOptions } from '../mmu/policy.ts';
 import { PortSpace } from '../mmu/port-space.ts';
@@ -32,6 +33,8 @@ export interface MachineOptions {
   readonly board?: BoardDescription;
   /** What the virtualisation extension offers. @defaultValue all that there is */
   readonly vmx?: VmxSettings;
+  /** Is told of page-walk steps. */
+  readonly mmuObserver?: MmuObserver;
   /** Serial lines of the board, in its order. */
   readonly serial?: readonly SerialLine[];
 }
@@ -81,6 +84,7 @@ export class Machine {
       interruptController: { acknowledge: () => this.devices.acknowledge() },
       ...(options.translationCache ? { cache: options.translationCache } : {}),
       ...(options.contexts ? { contexts: options.contexts } : {}),
+      ...(options.mmuObserver ? { mmuObserver: options.mmuObserver } : {}),
     });
     this.vmx = this.cpu.model.features.has('VMX') ? new Vmx(this.cpu, options.vmx) : null;
     this.cpu.monitor = this.vmx;

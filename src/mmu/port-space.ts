@@ -29,6 +29,8 @@ export class PortSpace {
   readonly #intervals: Interval[] = [];
   /** Accesses that reached no device. */
   floats = 0;
+  /** Is told of each access; the value is what was read or is written. */
+  onAccess: ((port: number, size: AccessSize, value: number, input: boolean) => void) | null = null;
 
   /** Gives ports `start` to `start + length − 1` to a device. Throws InvalidInput if one of them is taken. */
   add(start: number, length: number, target: PortTarget): void {
@@ -47,6 +49,17 @@ export class PortSpace {
 
   /** What IN returns, unsigned. */
   read(port: number, size: AccessSize): number {
+    const value = this.#read(port, size);
+    this.onAccess?.(port, size, value, true);
+    return value;
+  }
+
+  write(port: number, value: number, size: AccessSize): void {
+    this.onAccess?.(port, size, value, false);
+    this.#write(port, value, size);
+  }
+
+  #read(port: number, size: AccessSize): number {
     const whole = this.#takes(port, size);
     if (whole !== null) {
       return (whole.target.read(port - whole.start, size) & (size === 4 ? -1 : (1 << (size * 8)) - 1)) >>> 0;
@@ -56,11 +69,11 @@ export class PortSpace {
       return size === 4 ? 0xffff_ffff : (1 << (size * 8)) - 1;
     }
     const half: AccessSize = size === 4 ? 2 : 1;
-    const low = this.read(port, half);
-    return (low | (this.read((port + half) & 0xffff, half) << (half * 8))) >>> 0;
+    const low = this.#read(port, half);
+    return (low | (this.#read((port + half) & 0xffff, half) << (half * 8))) >>> 0;
   }
 
-  write(port: number, value: number, size: AccessSize): void {
+  #write(port: number, value: number, size: AccessSize): void {
     const whole = this.#takes(port, size);
     if (whole !== null) {
       whole.target.write(port - whole.start, (size === 4 ? value : value & ((1 << (size * 8)) - 1)) >>> 0, size);
@@ -71,8 +84,8 @@ export class PortSpace {
       return;
     }
     const half: AccessSize = size === 4 ? 2 : 1;
-    this.write(port, value, half);
-    this.write((port + half) & 0xffff, value >>> (half * 8), half);
+    this.#write(port, value, half);
+    this.#write((port + half) & 0xffff, value >>> (half * 8), half);
   }
 
   /** The interval that serves an access in one piece. */

@@ -76,6 +76,8 @@ export class VmxContext {
   entries = 0;
   /** Called after each VM exit, when host state is loaded. */
   onExit: (() => void) | null = null;
+  /** Called in each VM entry, when guest state is loaded, before an event is injected. */
+  onEntry: (() => void) | null = null;
 
   constructor(cpu: Cpu, settings: VmxSettings) {
     this.cpu = cpu;

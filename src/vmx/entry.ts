@@ -81,6 +81,7 @@ export function enter(x: VmxContext, vmcs: Vmcs, launch: boolean): number {
   vmcs.launched = true;
   x.lastEntryFailure = null;
   x.entries++;
+  x.onEntry?.();
   if (w[W.W_ENTRY_INFO] < 0) inject(x);
   return ENTERED;
 }

@@ -119,6 +119,7 @@ function noteAddress(cpu: Cpu, event: ProcessorEvent): void {
 function attempt(cpu: Cpu, event: ProcessorEvent, injected: boolean): boolean {
   const S = cpu.S;
   cpu.delivering = event;
+  cpu.observer?.onEvent?.(event, injected);
   if (S[ACTIVITY] !== 0) {
     S[ACTIVITY] = 0;
     S[EVENTS] &= ~EVENT_HALT;

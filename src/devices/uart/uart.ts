@@ -187,6 +187,16 @@ export class Uart implements PortDevice {
     this.#update();
   }
 
+  /** Bytes that have not reached the receiver yet. */
+  get waiting(): number {
+    return this.#s.waiting.length;
+  }
+
+  /** Software wants to hear of received bytes by interrupt. */
+  get wantsInput(): boolean {
+    return (this.#s.ier & IER_RDA) !== 0;
+  }
+
   reset(): void {
     this.#s = { ...afterReset(), waiting: this.#s.waiting };
     this.#update();
