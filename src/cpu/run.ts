@@ -57,6 +57,7 @@ function execute(cpu: Cpu): RunEnd {
       if (end !== null) return end;
       if (S[EVENTS] & EVENT_STOP) continue; // a VM exit at the boundary may have asked for it
       if (cpu.remaining <= 0) break;
+      if ((S[EVENTS] & EVENT_STOP) !== 0) continue; // a VM exit took place, and somebody waits for it
     }
     const isWatched = cpu.observer?.onInstruction !== undefined;
     if (isWatched) cpu.observer?.onInstruction?.();

@@ -196,7 +196,7 @@ export function loadHostState(x: VmxContext): void {
   const { cpu } = x;
   const { S, mmu } = cpu;
   const w = x.words;
-  const nmi = (w[W.W_EXIT_INFO] & 0x8000_07ff) === (INTERRUPTION_VALID | (INTERRUPTION_TYPE.NMI << 8));
+  const nmi = (w[W.W_EXIT_INFO] & 0x8000_0700) === (INTERRUPTION_VALID | (INTERRUPTION_TYPE.NMI << 8));
   const virtualNmis = (w[W.W_PIN] & PIN_BASED.VIRTUAL_NMIS) !== 0;
   x.nonRoot = false;
   x.deadline = Number.POSITIVE_INFINITY;
