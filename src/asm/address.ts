@@ -111,7 +111,7 @@ function encode16(m: MemoryOperand): Address | string {
   if (m.displacementSize === 4) return 'a 16-bit address has no 32-bit displacement';
   if (m.index !== null && m.scale > 1) return 'a 16-bit address has no scaled index';
   const names = [m.base, m.scale === 0 ? null : m.index].flatMap((r) => (r === null ? [] : [r.name]));
-  const rm = PAIRS[names.join(' ')] ?? PAIRS[names.reverse().join(' ')];
+  const rm = PAIRS[names.join(' ')] ?? PAIRS[[...names].reverse().join(' ')];
   if (rm === undefined) return `[${names.join('+')}] is no 16-bit address; it can be made of bx or bp, and si or di`;
   const value = Number(BigInt.asIntN(16, m.displacement.number));
   const mod = modOf(m, value, rm === 6);

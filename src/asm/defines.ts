@@ -1,6 +1,6 @@
 /** Single-line macros: %define and its relatives. */
 
-import { LineError } from './errors.ts';
+import { counted, LineError } from './errors.ts';
 import { type Token, tokenize, tokenLike } from './tokens.ts';
 
 export interface Define {
@@ -15,6 +15,8 @@ export type Changing = (name: string) => Token['text'] | null;
 
 /** More tokens than this on one line mean that macros breed without end. */
 const MOST_TOKENS = 100_000;
+/** Macros in macros, deeper than anybody writes. */
+const DEEPEST = 200;
 
 export class Defines {
   readonly #exact = new Map<string, Define[]>();
@@ -55,6 +57,7 @@ export class Defines {
 
   #expand(tokens: readonly Token[], active: readonly string[]): readonly Token[] {
     if (!tokens.some((t) => t.kind === 'preprocessor' || (t.kind === 'word' && this.isDefined(t.text)))) return tokens;
+    if (active.length > DEEPEST) throw new LineError(tokens[0]?.column ?? 0, 'macros are nested too deeply');
     const out: Token[] = [];
     for (let i = 0; i < tokens.length; ) i = this.#expandOne(tokens, i, active, out);
     return out.some((t) => t.kind === 'preprocessor' && t.text === '%+') ? this.#expand(paste(out), active) : out;
@@ -64,7 +67,7 @@ export class Defines {
   #expandOne(tokens: readonly Token[], i: number, active: readonly string[], out: Token[]): number {
     const token = tokens[i] as Token;
     if (token.kind === 'preprocessor' && token.text.startsWith('%[')) {
-      const inner = this.#expand(tokenize(token.text.slice(2, -1), token.column + 2), active);
+      const inner = this.#expand(tokenize(token.text.slice(2, -1), token.column + 2), [...active, '%[']);
       appendJoined(out, at(token, inner));
       const next = tokens[i + 1];
       if (next === undefined || next.space || !joinable(out[out.length - 1], next)) return i + 1;
@@ -100,7 +103,10 @@ export class Defines {
     if (define === undefined)
       throw new LineError(
         token.column,
-        `\`${token.text}\` takes ${found.map((d) => d.parameters?.length).join(' or ')} parameters, found ${args.length}`,
+        `\`${token.text}\` takes ${counted(
+          found.map((d) => d.parameters?.length ?? 0),
+          'parameter',
+        )}, found ${args.length}`,
       );
     // arguments are expanded with the body: the macro's own name in them is left alone
     this.#emit(token, define, args, active, out);

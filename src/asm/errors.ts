@@ -25,7 +25,7 @@ export function describeProblem({ place, message }: Problem): string {
   return text;
 }
 
-/** The source cannot be assembled. `problems` lists what is wrong, in source order, at most `MOST_PROBLEMS`. */
+/** The source cannot be assembled. `problems` lists what is wrong by file and line, at most `MOST_PROBLEMS`. */
 export class AssemblyError extends InvalidInput {
   readonly problems: readonly Problem[];
 
@@ -38,6 +38,10 @@ export class AssemblyError extends InvalidInput {
 
 /** After so many problems assembly stops: what follows is likely noise. */
 export const MOST_PROBLEMS = 50;
+
+/** `1 operand`, `2 operands`, `1 or 2 operands`. */
+export const counted = (counts: readonly (number | string)[], what: string): string =>
+  `${counts.join(' or ')} ${what}${counts.length === 1 && `${counts[0]}` === '1' ? '' : 's'}`;
 
 /** Ends the work on one line; caught where lines are taken up. `column` 0: the line as a whole. */
 export class LineError extends Error {
@@ -64,13 +68,20 @@ export class Problems {
     if (this.#seen.has(text)) return;
     this.#seen.add(text);
     this.list.push(problem);
-    if (this.list.length >= MOST_PROBLEMS) throw new AssemblyError(this.list);
+    if (this.list.length >= MOST_PROBLEMS) throw this.error;
+  }
+
+  /** What was found, by file and line. */
+  get error(): AssemblyError {
+    const files = [...new Set(this.list.map((p) => p.place.file))];
+    const key = ({ place }: Problem): number => files.indexOf(place.file) * 1e9 + place.line;
+    return new AssemblyError([...this.list].sort((a, b) => key(a) - key(b)));
   }
 
   /** Nothing after this can be relied on. */
   fatal(place: Place, message: string): never {
     this.add(place, message);
-    throw new AssemblyError(this.list);
+    throw this.error;
   }
 
   /** Runs `work` for one line; a LineError becomes a problem there. */

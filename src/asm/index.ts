@@ -2,7 +2,7 @@
  *  It reads the same opcode rows as the decoder. */
 
 import { Cursor } from './cursor.ts';
-import { AssemblyError, type Place, type Problem, Problems } from './errors.ts';
+import { type Place, type Problem, Problems } from './errors.ts';
 import { parseExpression } from './expression.ts';
 import { isKeyword, parseStatement } from './parser.ts';
 import { Pass, type PassOptions } from './pass.ts';
@@ -48,7 +48,7 @@ export interface Assembled {
 }
 
 interface Parsed {
-  readonly statement: Statement;
+  statement: Statement;
   readonly place: Place;
 }
 
@@ -65,6 +65,10 @@ class Assembly {
   readonly #passOptions: PassOptions;
   readonly #texts = new Map<string, string | null>();
   #recorded: Parsed[] | null = null;
+  /** The preprocessor asked for an address, so its output may differ from pass to pass. */
+  #positionUsed = false;
+  /** The preprocessor stumbled, so lines are missing. */
+  #incomplete = false;
 
   constructor(source: string, options: AssembleOptions) {
     this.#source = source;
@@ -87,9 +91,8 @@ class Assembly {
         this.#problems.fatal(place, `label addresses do not settle within ${MOST_PASSES} passes`);
       }
     }
-    const hopeful = this.#problems.any;
-    const last = this.#pass(true, hopeful);
-    if (this.#problems.any) throw new AssemblyError(this.#problems.list);
+    const last = this.#pass(true);
+    if (this.#problems.any) throw this.#problems.error;
     return this.#result(last);
   }
 
@@ -97,17 +100,17 @@ class Assembly {
     return this.#options.file ?? 'source.asm';
   }
 
-  #pass(final: boolean, forgiving = false): Pass {
-    const pass = new Pass(this.#sections, this.#symbols, this.#passOptions, final, forgiving);
-    const problems = this.#problems;
+  #pass(final: boolean): Pass {
+    // where lines could not be read, symbols may be missing that are there
+    const pass = new Pass(this.#sections, this.#symbols, this.#passOptions, final, this.#incomplete);
     this.#warnings.length = 0;
-    for (const { statement, place } of this.#recorded ?? this.#parse(pass)) {
-      try {
-        problems.during(place, () => pass.take(statement, place));
-      } catch (error) {
-        if (forgiving && error instanceof AssemblyError) break;
-        throw error;
-      }
+    for (const parsed of this.#recorded ?? this.#parse(pass)) {
+      const { statement, place } = parsed;
+      const before = this.#problems.list.length;
+      this.#problems.during(place, () => pass.take(statement, place));
+      // one complaint a line is enough; its label stays
+      if (this.#problems.list.length > before)
+        parsed.statement = { ...statement, times: null, action: { kind: 'nothing' } };
     }
     return pass;
   }
@@ -130,20 +133,22 @@ class Assembly {
     const preprocessor = new Preprocessor(this.#file, this.#source, defines, host);
     const recorded: Parsed[] = [];
     for (;;) {
+      const before = this.#problems.list.length;
       const line = preprocessor.next();
+      if (this.#problems.list.length > before) this.#incomplete = true;
       if (line === null) break;
       const { place, tokens } = line;
       if (tokens.length === 0) continue;
       const statement = this.#problems.during(place, () => parseStatement(tokens));
-      if (statement === undefined) continue;
-      const parsed = { statement, place };
-      recorded.push(parsed);
-      yield parsed;
+      if (statement === undefined) this.#symbols.lost.add((tokens[0] as Token).text);
+      else {
+        const parsed = { statement, place };
+        recorded.push(parsed);
+        yield parsed;
+      }
     }
     if (!usesPosition && !this.#positionUsed) this.#recorded = recorded;
   }
-
-  #positionUsed = false;
 
   #evaluateNow(pass: Pass, tokens: readonly Token[]): bigint {
     const cursor = new Cursor(tokens);

@@ -60,6 +60,7 @@ function align(cursor: Cursor, column: number, reserve: boolean): Statement {
       ? statement({ kind: 'reserve', size: 1, count: times, column }, { align: to })
       : statement(nop, { times, align: to });
   }
+  if (Object.hasOwn(DIRECTIVES, cursor.word)) cursor.fail('expected an instruction or data to fill with');
   const fill = parseStatement(cursor.rest());
   return { ...fill, times: fill.times === null ? times : operation('*', times, fill.times, column), align: to };
 }
@@ -87,7 +88,9 @@ const DIRECTIVES: Readonly<Record<string, Directive>> = {
   istruc: (cursor, column) => statement({ kind: 'istruc', name: nameIn(cursor), column }),
   at(cursor, column) {
     const field = cursor.peek().text.startsWith('.') ? cursor.next().text : parseExpression(cursor);
-    const rest = cursor.mark(',') ? parseStatement(cursor.rest()) : null;
+    const more = cursor.mark(',');
+    if (more && Object.hasOwn(DIRECTIVES, cursor.word)) cursor.fail('expected data');
+    const rest = more ? parseStatement(cursor.rest()) : null;
     return statement({ kind: 'at', field, rest, column });
   },
   iend: (_, column) => statement({ kind: 'iend', column }),
@@ -159,6 +162,9 @@ export function parseStatement(tokens: readonly Token[]): Statement {
     label = { name, column: first.column };
     if (cursor.done && !hasColon)
       throw new LineError(first.column, `\`${first.text}\` is no instruction; a label alone on its line needs a colon`);
+    const second = cursor.peek();
+    if (!hasColon && second.kind === 'word' && !isKeyword(second.text))
+      throw new LineError(first.column, `neither \`${first.text}\` nor \`${second.text}\` is an instruction`);
   }
   if (cursor.done) return statement(NOTHING, { label });
   const times = takeTimes(cursor);

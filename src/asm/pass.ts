@@ -27,6 +27,7 @@ type Actions = { [K in Action['kind']]: (action: Extract<Action, { kind: K }>, s
 
 /** Repeats instructions whose length depends on where they are, so they are taken one by one. */
 const MOVES = /^(j|call|loop)/;
+const MOST_JUMPS = 100_000;
 
 export class Pass implements Surroundings {
   readonly #sections: Sections;
@@ -307,6 +308,7 @@ export class Pass implements Surroundings {
     if (length === 0 || count === 1) return;
     this.#room(length * (count - 1));
     const alike = !MOVES.test(action.mnemonic);
+    if (!alike && count > MOST_JUMPS) throw new LineError(0, `at most ${MOST_JUMPS} jumps can be made by TIMES`);
     const bytes = section.bytes.slice(section.length - length);
     for (let n = 1; n < count; n++)
       if (alike && !this.#final) section.extend(length);

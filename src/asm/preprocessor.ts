@@ -4,7 +4,7 @@ import { type Asked, answer, questionOf } from './conditions.ts';
 import { Cursor } from './cursor.ts';
 import { Defines } from './defines.ts';
 import { applyDefinition, isDefinition } from './definitions.ts';
-import { LineError, type Place, type Problems } from './errors.ts';
+import { counted, LineError, type Place, type Problems } from './errors.ts';
 import { bindArguments, expandParameters, type Macro, parseMacroHead } from './macros.ts';
 import { type Condition, type Frame, type Line, linesOf, RawLine, type Source } from './sources.ts';
 import { type Token, textOf } from './tokens.ts';
@@ -234,8 +234,8 @@ export class Preprocessor {
       }
     }
     if (this.#host.knows(name.text)) return false;
-    const takes = named.map((m) => (m.least === m.most ? `${m.least}` : `${m.least} to ${m.most}`)).join(' or ');
-    throw new LineError(name.column, `macro \`${name.text}\` takes ${takes} parameters`);
+    const takes = named.map((m) => (m.least === m.most ? `${m.least}` : `${m.least} to ${m.most}`));
+    throw new LineError(name.column, `macro \`${name.text}\` takes ${counted(takes, 'parameter')}`);
   }
 
   #expandMacro(macro: Macro, args: readonly (readonly Token[])[], label: readonly Token[]): void {

@@ -1,6 +1,7 @@
 /** Selection: which form an instruction takes, and what is wrong if none fits. */
 
 import { encodeAddress, hasRegisters } from './address.ts';
+import { counted } from './errors.ts';
 import { type Form, formsOf } from './forms.ts';
 import type { AssemblyInstruction, ImmediateOperand, MemoryOperand, Operand, Size } from './operands.ts';
 import type { Slot } from './slots.ts';
@@ -160,8 +161,11 @@ function complaint({ mnemonic, operands }: AssemblyInstruction, best: Fit, forms
   if (best === SIZE_WRONG) return 'the sizes of the operands differ';
   const counts = [...new Set(forms.map((f) => f.slots.length))].sort();
   if (!counts.includes(operands.length)) {
-    const expected = counts.map((n) => (n === 0 ? 'none' : String(n))).join(' or ');
-    return `\`${mnemonic}\`: expected ${expected} operand${expected === '1' ? '' : 's'}, found ${operands.length || 'none'}`;
+    const expected = counted(
+      counts.map((n) => n || 'no'),
+      'operand',
+    );
+    return `\`${mnemonic}\`: expected ${expected}, found ${operands.length || 'none'}`;
   }
   return `\`${mnemonic}\` does not take such operands`;
 }

@@ -15,6 +15,8 @@ export class Symbols {
   #pass = 0;
   /** Definitions that differ from the pass before. */
   changes = 0;
+  /** First words of lines that could not be read: they may have been labels, so nobody is told that they are missing. */
+  readonly lost = new Set<string>();
 
   beginPass(): void {
     this.#pass++;
@@ -28,7 +30,8 @@ export class Symbols {
   }
 
   lookup(name: string): SymbolValue | null {
-    return this.#entries.get(this.#fullName(name))?.value ?? null;
+    const found = this.#entries.get(this.#fullName(name))?.value;
+    return found ?? (this.lost.has(name) ? { section: null, offset: 0n } : null);
   }
 
   /** `opensScope`: labels do, EQU does not. */
