@@ -19,7 +19,13 @@ export interface Fixup {
 export interface Encoded {
   readonly bytes: number[];
   readonly fixups: readonly Fixup[];
+  /** A number was larger than its place: its low bits were taken. */
+  readonly cut: boolean;
 }
+
+/** Whether a number, signed or unsigned, needs more bytes than that. */
+export const exceeds = (n: bigint, size: number): boolean =>
+  size < 8 && (n >= 1n << BigInt(8 * size) || n < -(1n << BigInt(8 * size - 1)));
 
 const NO_FIXUPS: readonly Fixup[] = [];
 const PREFIX_BYTE: Readonly<Record<string, number>> = {
@@ -77,6 +83,7 @@ function prefixBytes(slots: Slots, bits: 16 | 32, operandSize: number): number[]
 
 class Writer {
   readonly bytes: number[];
+  cut = false;
   #fixups: Fixup[] | null = null;
 
   constructor(bytes: number[]) {
@@ -157,7 +164,7 @@ function writeForm(
     const problem = writeTail(w, slot, operand, position, addressSize);
     if (problem !== null) return problem;
   }
-  return { bytes: w.bytes, fixups: w.fixups };
+  return { bytes: w.bytes, fixups: w.fixups, cut: w.cut };
 }
 
 function writeModrm(w: Writer, e: Operand, field: number, addressSize: 2 | 4): string | null {
@@ -177,8 +184,11 @@ function writeModrm(w: Writer, e: Operand, field: number, addressSize: 2 | 4): s
 /** What stands behind ModRM: immediates, targets, far pointers, offsets. */
 function writeTail(w: Writer, slot: Slot, operand: Operand, position: Position, addressSize: 2 | 4): string | null {
   if (slot.role === 'O') w.quantity((operand as MemoryOperand).displacement, addressSize);
-  else if (slot.role === 'I') w.quantity((operand as ImmediateOperand).value, slot.bytes);
-  else if (slot.role === 'J') {
+  else if (slot.role === 'I') {
+    const { value } = operand as ImmediateOperand;
+    if (slot.value !== 'sbyte' && value.plus === null && exceeds(value.number, slot.bytes)) w.cut = true;
+    w.quantity(value, slot.bytes);
+  } else if (slot.role === 'J') {
     const size = offsetBytes(slot, position);
     const { value } = operand as ImmediateOperand;
     if (size === 1 && value.plus === position.section && !value.unknown) {
@@ -200,7 +210,8 @@ export function encodeAt(instruction: AssemblyInstruction, position: Position): 
   const addressSize = settleAddressSize(slots, instruction.operands, position.bits);
   if (typeof addressSize === 'string') return addressSize;
   // prefixes alone on a line
-  if (instruction.mnemonic === '') return { bytes: prefixBytes(slots, position.bits, 0), fixups: NO_FIXUPS };
+  if (instruction.mnemonic === '')
+    return { bytes: prefixBytes(slots, position.bits, 0), fixups: NO_FIXUPS, cut: false };
   const lengthOf = (form: Form): number =>
     prefixBytes(slots, position.bits, 0).length + opcodeBytes(form.row, 0).length + 1;
   const form = selectForm(instruction, position, addressSize, lengthOf);

@@ -43,7 +43,7 @@ export interface Assembled {
   readonly symbols: Map<string, number>;
   /** In the order of assembly; only lines that have bytes. */
   readonly lines: readonly AssembledLine[];
-  /** From %warning. */
+  /** From %warning, and numbers that are larger than their place. */
   readonly warnings: readonly Problem[];
 }
 
@@ -63,6 +63,7 @@ class Assembly {
   readonly #source: string;
   readonly #options: AssembleOptions;
   readonly #passOptions: PassOptions;
+  #place: Place;
   readonly #texts = new Map<string, string | null>();
   #recorded: Parsed[] | null = null;
   /** The preprocessor asked for an address, so its output may differ from pass to pass. */
@@ -72,12 +73,20 @@ class Assembly {
 
   constructor(source: string, options: AssembleOptions) {
     this.#source = source;
+    this.#place = { file: options.file ?? 'source.asm', line: 1, column: 1 };
     this.#options = options;
     const binaries = new Map<string, Uint8Array | null>();
     this.#passOptions = {
+      constants: new Map(),
+      warn: (message) => this.#warn(this.#place, message),
       limit: options.limit ?? 64 * 1024 * 1024,
       includeBinary: (path) => remember(binaries, path, options.includeBinary),
     };
+  }
+
+  #warn(place: Place, message: string): void {
+    const last = this.#warnings[this.#warnings.length - 1];
+    if (last?.place !== place || last.message !== message) this.#warnings.push({ place, message });
   }
 
   run(): Assembled {
@@ -103,10 +112,10 @@ class Assembly {
   #pass(final: boolean): Pass {
     // where lines could not be read, symbols may be missing that are there
     const pass = new Pass(this.#sections, this.#symbols, this.#passOptions, final, this.#incomplete);
-    this.#warnings.length = 0;
     for (const parsed of this.#recorded ?? this.#parse(pass)) {
       const { statement, place } = parsed;
       const before = this.#problems.list.length;
+      this.#place = place;
       this.#problems.during(place, () => pass.take(statement, place));
       // one complaint a line is enough; its label stays
       if (this.#problems.list.length > before)
@@ -126,9 +135,10 @@ class Assembly {
         return pass.bits;
       },
       knows: isKeyword,
-      warn: (place, message) => void this.#warnings.push({ place, message }),
+      warn: (place, message) => this.#warn(place, message),
     };
     let usesPosition = false;
+    this.#warnings.length = 0;
     const defines = Object.fromEntries(Object.entries(this.#options.defines ?? {}).map(([k, v]) => [k, String(v)]));
     const preprocessor = new Preprocessor(this.#file, this.#source, defines, host);
     const recorded: Parsed[] = [];

@@ -1,6 +1,6 @@
 /** One pass over the statements: sizes everything, defines labels; the last pass keeps the bytes. */
 
-import { type Encoded, encodeAt, type Fixup } from './encode.ts';
+import { type Encoded, encodeAt, exceeds, type Fixup } from './encode.ts';
 import { LineError, type Place } from './errors.ts';
 import type { Expression } from './expression.ts';
 import { numberOf, quantityOf, resolveOperand } from './resolve.ts';
@@ -17,9 +17,14 @@ export interface PlacedLine {
   readonly length: number;
 }
 
+/** What statements became that do not depend on labels or on where they are: the same in every pass. */
+export type Constants = Map<Action, { readonly bits: 16 | 32; readonly encoded: Encoded }>;
+
 export interface PassOptions {
+  readonly constants: Constants;
   /** Bytes that the program may have. */
   readonly limit: number;
+  readonly warn: (message: string) => void;
   readonly includeBinary: (path: string) => Uint8Array | null;
 }
 
@@ -139,11 +144,12 @@ export class Pass implements Surroundings {
   readonly #actions: Actions = {
     nothing: () => {},
     instruction: (action, statement) => this.#instruction(action, statement),
-    data: ({ size, items }, statement) => {
+    data: (action, statement) => {
+      const { size, items } = action;
       const count = this.#times(statement);
       if (count === 0) return;
       this.#mayWrite();
-      const once = this.#data(items, size);
+      const once = this.#constant(action) ?? this.#remember(action, () => this.#data(items, size));
       this.#room(once.bytes.length * count);
       for (let n = 0; n < count; n++) this.#put(once);
     },
@@ -249,8 +255,9 @@ export class Pass implements Surroundings {
   }
 
   /** Appends bytes; in the last pass with what is still to be added to them. */
-  #put({ bytes, fixups }: Encoded): void {
+  #put({ bytes, fixups, cut }: Encoded): void {
     const section = this.#current;
+    if (this.#final && cut) this.#options.warn('a number is larger than its place, its low bits are taken');
     if (this.#final && fixups.length > 0) this.#sections.fix(section, section.length, fixups);
     section.append(bytes);
   }
@@ -258,6 +265,7 @@ export class Pass implements Surroundings {
   #data(items: readonly DataItem[], size: number): Encoded {
     const bytes: number[] = [];
     const fixups: Fixup[] = [];
+    let cut = false;
     for (const item of items) {
       const from = bytes.length;
       if (item.kind === 'number') {
@@ -266,12 +274,13 @@ export class Pass implements Surroundings {
           throw new LineError(item.column, 'the value is neither a number nor one label plus a number');
         const { number, plus, minus } = found;
         if (plus !== minus) fixups.push({ at: from, size, plus, minus });
+        if (plus === null && exceeds(number, size)) cut = true;
         for (let i = 0; i < size; i++) bytes.push(Number((number >> BigInt(8 * i)) & 0xffn));
       } else if (item.kind === 'string') for (const c of item.value) bytes.push(c.charCodeAt(0));
       else bytes.push(0);
       while ((bytes.length - from) % size !== 0) bytes.push(0);
     }
-    return { bytes, fixups };
+    return { bytes, fixups, cut };
   }
 
   #incbin({ path, skip, length, column }: Extract<Action, { kind: 'incbin' }>, statement: Statement): void {
@@ -290,29 +299,40 @@ export class Pass implements Surroundings {
     const count = this.#times(statement);
     if (count === 0) return;
     this.#mayWrite();
-    const operands = action.operands.map((o) => resolveOperand(o, this, this.#section));
-    const instruction = { mnemonic: action.mnemonic, prefixes: action.prefixes, operands };
-    const section = this.#current;
-    const encode = (): number => {
-      const offset = section.length;
-      const encoded = encodeAt(instruction, { bits: this.bits, section: this.#section, offset });
+    const constant = this.#constant(action);
+    if (constant !== null) {
+      this.#room(constant.bytes.length * count);
+      for (let n = 0; n < count; n++) this.#put(constant);
+      return;
+    }
+    const { mnemonic, prefixes } = action;
+    const moves = MOVES.test(mnemonic);
+    if (moves && count > MOST_JUMPS) throw new LineError(0, `at most ${MOST_JUMPS} jumps can be made by TIMES`);
+    const section = this.#section;
+    this.usedPosition = moves;
+    const operands = action.operands.map((o) => resolveOperand(o, this, section));
+    const instruction = { mnemonic, prefixes, operands };
+    for (let n = 0; n < count; n++) {
+      const encoded = encodeAt(instruction, { bits: this.bits, section, offset: this.#current.length });
       if (typeof encoded === 'string') {
         if (this.#final) throw new LineError(action.column, encoded);
-        return 0;
+        return;
       }
       this.#room(encoded.bytes.length);
       this.#put(encoded);
-      return encoded.bytes.length;
-    };
-    const length = encode();
-    if (length === 0 || count === 1) return;
-    this.#room(length * (count - 1));
-    const alike = !MOVES.test(action.mnemonic);
-    if (!alike && count > MOST_JUMPS) throw new LineError(0, `at most ${MOST_JUMPS} jumps can be made by TIMES`);
-    const bytes = section.bytes.slice(section.length - length);
-    for (let n = 1; n < count; n++)
-      if (alike && !this.#final) section.extend(length);
-      else if (alike && operands.length === 0) section.append(bytes);
-      else encode();
+      if (!this.usedPosition) this.#options.constants.set(action, { bits: this.bits, encoded });
+    }
+  }
+
+  #constant(action: Action): Encoded | null {
+    const found = this.#options.constants.get(action);
+    return found !== undefined && found.bits === this.bits ? found.encoded : null;
+  }
+
+  #remember(action: Action, make: () => Encoded): Encoded {
+    this.usedPosition = false;
+    const encoded = make();
+    if (!this.usedPosition) this.#options.constants.set(action, { bits: this.bits, encoded });
+    return encoded;
   }
 }

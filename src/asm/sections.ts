@@ -34,7 +34,8 @@ export class Section {
 
   append(bytes: ArrayLike<number>): void {
     const at = this.extend(bytes.length);
-    this.#bytes.set(bytes, at);
+    if (bytes.length > 64) this.#bytes.set(bytes, at);
+    else for (let i = 0; i < bytes.length; i++) this.#bytes[at + i] = bytes[i] as number;
   }
 
   get bytes(): Uint8Array {
