@@ -1,6 +1,6 @@
 /** The hypervisor: root-mode software that owns the machine's memory, makes VMs out of it and shares the processor among them. */
 
-import { InvalidInput } from '../base/errors.ts';
+import { InvalidInput, type Unvalidated } from '../base/errors.ts';
 import type { SerialLine } from '../devices/ports.ts';
 import { type BoardDescription, PC } from '../machine/board.ts';
 import { type PlaceOptions, placeImage } from '../machine/loader/place.ts';
@@ -13,6 +13,7 @@ import { PASSED_THROUGH } from './exits/msr.ts';
 import { type FloatFrames, FloatMemory, makeFloatFrames } from './float.ts';
 import { FRAME_BYTES, FrameAllocator, HYPERVISOR, VM_OWNER } from './frames.ts';
 import { GuestMemory } from './guest-memory.ts';
+import { restoreVm, saveVm, type VmState } from './persist.ts';
 import { enterRootOperation, type RootEnvironment } from './root-setup.ts';
 import type { RunLimits, RunResult } from './scheduler.ts';
 import { Scheduler } from './scheduler.ts';
@@ -53,6 +54,7 @@ export class Hypervisor {
   readonly #root: RootMode;
   readonly #environment: RootEnvironment;
   readonly #controls: Controls;
+  readonly #turn: Turn;
   readonly #scheduler: Scheduler;
   readonly #vms: Vm[] = [];
   readonly #floatFrames: FloatFrames;
@@ -71,7 +73,8 @@ export class Hypervisor {
     const tsc = root.rdmsr(IA32_TIME_STAMP_COUNTER);
     const now = root.now();
     const hostTsc = tsc === 'gp' ? 0 : (tsc.hi >>> 0) * 0x1_0000_0000 + (tsc.lo >>> 0) - now;
-    this.#scheduler = new Scheduler(this.#vms, new Turn(root, hostTsc), slice, options.onExit);
+    this.#turn = new Turn(root, hostTsc);
+    this.#scheduler = new Scheduler(this.#vms, this.#turn, slice, options.onExit);
   }
 
   get vms(): readonly Vm[] {
@@ -147,6 +150,27 @@ export class Hypervisor {
   /** Runs the VMs in turn until all have ended, or a limit is reached. */
   run(limits: RunLimits = {}): RunResult {
     return this.#scheduler.run(limits);
+  }
+
+  /** A VM as plain data, between two runs. */
+  save(vm: Vm): VmState {
+    this.#makeCurrent(vm);
+    return saveVm(vm);
+  }
+
+  /** Lets a VM go on from a saved state. Throws InvalidInput if the state does not fit it. */
+  restore(vm: Vm, state: Unvalidated<VmState>): void {
+    this.#makeCurrent(vm);
+    restoreVm(vm, state);
+    if (vm.vpid !== 0) this.#expect('INVVPID', this.#root.invvpid(1, vm.vpid, 0));
+    this.#expect('INVEPT', this.#root.invept(ALL_CONTEXTS, 0, 0));
+  }
+
+  #makeCurrent(vm: Vm): void {
+    if (this.#turn.interruptedVm !== null) {
+      throw new InvalidInput('a guest was interrupted in the middle of its turn: let it run on to a limit first');
+    }
+    this.#expect('VMPTRLD', this.#root.vmptrld(vm.vcpu.vmcs));
   }
 
   /** Every MSR exits but those that the VMCS holds. One bit an MSR: reads of 0 to 1FFFh first, their writes at 800h. */

@@ -1,7 +1,7 @@
 /** Control-register accesses that exit. The guest owns CR0 and CR4 but for the bits that VMX needs: of those it sees what it wrote.
  *  Reference: SDM Vol. 3, "Exit Qualification for Control-Register Accesses", "Guest/Host Masks and Read Shadows". */
 
-import { CR0_CD, CR0_NW, CR0_PE, CR0_PG, CR0_TS } from '../../base/registers.ts';
+import { CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_TS } from '../../base/registers.ts';
 import { GP } from '../../base/signal.ts';
 import type { RootMode } from '../../machine/root-mode.ts';
 import * as F from '../../vmx/fields.ts';
@@ -67,7 +67,7 @@ function writeCr0(vm: Vm, root: RootMode, value: number): Outcome {
   }
   const old = vm.vcpu.read(F.GUEST_CR0);
   vm.vcpu.write(F.CR0_READ_SHADOW, value);
-  vm.vcpu.write(F.GUEST_CR0, value | CR0_HOST_OWNED | (old & ~LMSW_BITS & 0x10)); // ET is always set
+  vm.vcpu.write(F.GUEST_CR0, value | CR0_HOST_OWNED | CR0_ET);
   if ((old ^ value) & CR0_PG) flush(vm, root, SINGLE_CONTEXT);
   return 'done';
 }

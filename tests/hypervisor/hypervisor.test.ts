@@ -1,0 +1,298 @@
+import { describe, expect, test } from 'vitest';
+import { InvalidInput } from '../../src/base/errors.ts';
+import { VM_OWNER } from '../../src/hypervisor/frames.ts';
+import { GUEST_BYTES, kernel, program, runBare, runNested, world } from './worlds.ts';
+
+/** Interrupted by the timer 12 times; each handler prints where, after how many loops, and at what time. */
+const INTERRUPTED = program(`
+        call setup
+        mov al, 0x34
+        out 0x43, al
+        mov al, 37                  ; 37 pulses of 838 instructions
+        out 0x40, al
+        mov al, 0
+        out 0x40, al
+        xor esi, esi
+        sti
+again:  inc esi
+        lea ebp, [esi * 4 + 3]
+        xor ebp, esi
+        pushad
+        mov edi, 0x300000
+        mov ecx, 50
+        rep stosd
+        popad
+        test esi, 7
+        jnz again
+        cli
+        nop
+        sti
+        nop
+        cmp dword [count], 12
+        jb again
+        jmp off
+count:  dd 0
+timer:  inc dword [count]
+        pushad
+        rdtsc
+        call print_hex
+        mov eax, [esp + 32]
+        call print_hex
+        mov eax, esi
+        call print_hex
+        popad
+        push eax
+        mov al, 0x20
+        out 0x20, al
+        pop eax
+        iretd
+`);
+
+const SLEEPER = program(`
+        call setup
+        mov al, 0x36
+        out 0x43, al
+        mov al, 0
+        out 0x40, al
+        mov al, 0x10
+        out 0x40, al
+        mov esi, 5
+        sti
+.sleep: hlt
+        rdtsc
+        call print_hex
+        dec esi
+        jnz .sleep
+        cli
+        hlt
+timer:  push eax
+        mov al, 0x20
+        out 0x20, al
+        pop eax
+        iretd
+`);
+
+describe('time and interrupts', () => {
+  test('a timer interrupt arrives at the same instruction and the same time as on the bare machine', () => {
+    const bare = runBare(INTERRUPTED);
+    expect(bare.end).toBe('power-off');
+    const { vm, ...nested } = runNested(INTERRUPTED);
+    expect(nested).toEqual(bare);
+    expect(vm.stats.interrupts).toBeGreaterThanOrEqual(12);
+    expect(bare.output.split('\n').length).toBe(3 * vm.stats.interrupts + 1);
+  });
+
+  test.each([100, 838, 1001, 50_000])('and slices of %i instructions change nothing', (slice) => {
+    const { vm, ...nested } = runNested(INTERRUPTED, {}, 20_000_000, { slice });
+    expect(nested).toEqual(runBare(INTERRUPTED));
+    expect(vm.stats.turns).toBeGreaterThan(1);
+  });
+
+  test('a halted guest wakes at its alarm, and sleeps for ever once interrupts are off', () => {
+    const bare = runBare(SLEEPER);
+    expect(bare.end).toBe('halted');
+    const { vm, ...nested } = runNested(SLEEPER);
+    expect(nested).toEqual(bare);
+    expect(vm.stats.halted).toBeGreaterThan(5 * 0x800 * 838);
+  });
+
+  test('VMs in turn do not feel each other', () => {
+    const { hypervisor, add, outcome } = world({ slice: 3333 });
+    const vms = [add(INTERRUPTED), add(SLEEPER), add(INTERRUPTED)];
+    expect(hypervisor.run().kind).toBe('ended');
+    expect(vms.map(outcome)).toEqual([runBare(INTERRUPTED), runBare(SLEEPER), runBare(INTERRUPTED)]);
+  });
+
+  test('runs end after exactly as many instructions as allowed, and many short ones are like a long one', () => {
+    const whole = runBare(INTERRUPTED);
+    const { hypervisor, add, outcome } = world({ slice: 700 });
+    const vms = [add(INTERRUPTED), add(SLEEPER)];
+    let total = 0;
+    for (let step = 1; hypervisor.run({ maxInstructions: 997 + step }).kind === 'limit'; step++) {
+      total += 997 + step;
+      expect(vms[0].retired + vms[1].retired).toBe(total);
+    }
+    expect(vms.map(outcome)).toEqual([whole, runBare(SLEEPER)]);
+  });
+
+  test('a limit of virtual time holds for guests that run and for guests that sleep', () => {
+    const { hypervisor, add } = world();
+    const vms = [add(INTERRUPTED), add(SLEEPER)];
+    expect(hypervisor.run({ maxTime: 200_000 }).kind).toBe('limit');
+    expect(vms.map((vm) => vm.time)).toEqual([200_000, 200_000]);
+  });
+
+  test('`until` ends a run at the exit after which it is true', () => {
+    const { hypervisor, add, outcome } = world();
+    const vm = add(INTERRUPTED);
+    expect(hypervisor.run({ until: () => outcome(vm).output.length >= 10 }).kind).toBe('until');
+    expect(outcome(vm).output.length).toBe(10);
+  });
+
+  test('what comes in from outside wakes a guest that had nothing to wait for', () => {
+    const echo = program(`
+        call setup
+        mov byte [idt + 0x20 * 8 + 5], 0x8e
+        mov al, 0x20 - 4            ; IRQ 4 becomes vector 20h
+        mov dx, 0x3f9
+        mov al, 1
+        out dx, al
+        in al, 0x21
+        mov al, 0x11
+        out 0x20, al
+        mov al, 0x18
+        out 0x21, al
+        mov al, 4
+        out 0x21, al
+        mov al, 1
+        out 0x21, al
+        mov al, 0xef
+        out 0x21, al
+        mov eax, timer
+        mov [idt + 0x1c * 8], ax
+        mov word [idt + 0x1c * 8 + 2], 8
+        mov word [idt + 0x1c * 8 + 4], 0x8e00
+        shr eax, 16
+        mov [idt + 0x1c * 8 + 6], ax
+        sti
+.wait:  hlt
+        jmp .wait
+timer:  mov dx, 0x3f8
+        in al, dx
+        inc al
+        out dx, al
+        mov al, 0x20
+        out 0x20, al
+        iretd
+`);
+    const { hypervisor, add, outcome } = world();
+    const vm = add(echo);
+    expect(hypervisor.run().vms[0].state.kind).toBe('halted');
+    vm.receive([0x41, 0x42]);
+    hypervisor.run();
+    expect(outcome(vm).output).toBe('BC');
+  });
+});
+
+describe('what a guest may see and do', () => {
+  test('CPUID shows no VMX; CR0 and CR4 show what the guest wrote; VMX MSRs fault', () => {
+    const { output } = runNested(
+      program(`
+        call setup
+        mov eax, timer
+        mov [idt + 13 * 8], ax
+        mov word [idt + 13 * 8 + 2], 8
+        mov word [idt + 13 * 8 + 4], 0x8e00
+        shr eax, 16
+        mov [idt + 13 * 8 + 6], ax
+        mov eax, 1
+        cpuid
+        mov eax, ecx
+        call print_hex
+        mov eax, cr0
+        call print_hex
+        xor eax, 0x20
+        mov cr0, eax
+        mov eax, cr0
+        call print_hex
+        xor eax, 0x20
+        mov cr0, eax
+        mov eax, cr0
+        call print_hex
+        mov eax, cr4
+        call print_hex
+        mov ecx, 0x480
+        rdmsr
+        jmp off
+timer:  mov eax, 0x13131313
+        call print_hex
+        jmp off
+`),
+    );
+    expect(output.split('\n')).toEqual(['00000000', '00000011', '00000031', '00000011', '00000000', '13131313', '']);
+  });
+
+  test('one VM ends with a triple fault, another with a debug exit; the third is not disturbed', () => {
+    const { hypervisor, add, outcome } = world({ slice: 100 });
+    const faulty = add(kernel('mischief'), { commandLine: 'triple-fault' });
+    const exiting = add(program('mov al, 0x2a\n out 0xf4, al\n jmp off\ntimer:'));
+    const third = add(INTERRUPTED);
+    hypervisor.run();
+    expect(faulty.stopReason).toMatchObject({ kind: 'triple-fault', registers: { cs: 8 } });
+    expect(exiting.stopReason).toEqual({ kind: 'debug-exit', value: 0x2a });
+    expect(outcome(third)).toEqual(runBare(INTERRUPTED));
+  });
+
+  test('a guest that overwrites all it can reach leaves every frame of another VM as it was', () => {
+    const { machine, hypervisor, add } = world({ seed: 99 });
+    const victim = add(kernel('hello'));
+    const attacker = add(kernel('mischief'), { commandLine: 'fill-all' });
+    const sum = (): number => {
+      let hash = 0;
+      for (let frame = 0; frame < hypervisor.frames.frames; frame++) {
+        if (hypervisor.frames.ownerOf(frame) !== VM_OWNER + victim.number) continue;
+        for (let i = 0; i < 1024; i++) hash = (Math.imul(hash, 31) + machine.memory.i32[frame * 1024 + i]) | 0;
+      }
+      return hash;
+    };
+    victim.stopReason = { kind: 'power-off' }; // it does not run
+    const before = sum();
+    hypervisor.run();
+    expect(attacker.stopReason?.kind).toBe('triple-fault');
+    expect(sum()).toBe(before);
+  });
+
+  test('large pages make no difference to the guest', () => {
+    const image = kernel('tasks');
+    const { vm, ...nested } = runNested(image, { largePages: true });
+    expect(vm.memory.largePages).toBeGreaterThan(0);
+    expect(nested).toEqual(runBare(image));
+  });
+});
+
+describe('saving and restoring', () => {
+  test('a VM goes on in another hypervisor, with other frames, as if nothing had happened', () => {
+    const image = kernel('tasks');
+    const first = world({ seed: 1 });
+    const vm = first.add(image);
+    first.hypervisor.run({ maxInstructions: 2_222_222 });
+    const state = JSON.parse(JSON.stringify(first.hypervisor.save(vm)));
+
+    const second = world({ seed: 2 });
+    second.add(kernel('hello'));
+    const heir = second.add(kernel('hello'));
+    second.hypervisor.restore(heir, state);
+    expect(second.hypervisor.save(heir)).toEqual(state);
+    second.hypervisor.run();
+    const whole = runBare(image);
+    const end = second.outcome(heir);
+    expect({ ...end, output: first.outcome(vm).output + end.output }).toEqual(whole);
+  });
+
+  test('a state that does not fit is refused; one that VM entry refuses ends that VM only', () => {
+    const { hypervisor, add, outcome } = world();
+    const vm = add(kernel('hello'));
+    const other = add(kernel('hello'));
+    const state = hypervisor.save(vm);
+    expect(() => hypervisor.restore(vm, { ...state, memoryBytes: 4096 })).toThrow(InvalidInput);
+    expect(() => hypervisor.restore(vm, { ...state, vcpu: { ...state.vcpu, general: [1] } })).toThrow(InvalidInput);
+    expect(() => hypervisor.restore(vm, { ...state, pages: [{ page: 1e9, contents: '' }] })).toThrow(InvalidInput);
+    expect(() => hypervisor.restore(vm, { ...state, devices: { devices: [] } })).toThrow(InvalidInput);
+    const fields = { ...state.vcpu.fields, GUEST_RFLAGS: 0 };
+    hypervisor.restore(vm, { ...state, vcpu: { ...state.vcpu, fields } });
+    hypervisor.run();
+    expect(vm.stopReason?.kind).toBe('entry-failure');
+    expect(outcome(other).end).toBe('power-off');
+  });
+});
+
+describe('what cannot be made', () => {
+  test('a VM larger than the machine is refused, and takes no memory', () => {
+    const { hypervisor, add } = world();
+    const free = hypervisor.frames.free;
+    expect(() => add(kernel('hello'), { memory: 16 * GUEST_BYTES })).toThrow(InvalidInput);
+    expect(() => add(Uint8Array.of(0xf4), { load: GUEST_BYTES })).toThrow(InvalidInput);
+    expect(hypervisor.frames.free).toBe(free);
+    expect(hypervisor.vms).toEqual([]);
+  });
+});
