@@ -1,12 +1,12 @@
 /** Translation for debuggers, disassembly and reports: the same walker over memory that it only looks at. */
 import { type EptOptions, eptFormat } from './ept.ts';
 import { ia32, ia32Pse } from './ia32.ts';
-import { bareEntries, Nested } from './nested.ts';
+import { Nested } from './nested.ts';
 import { newCounts } from './observer.ts';
 import type { PhysicalMemory } from './physical-memory.ts';
 import { NO_EPT } from './space.ts';
 import { READ, USER, WRITE } from './table-format.ts';
-import { RESERVED, UNREACHABLE, WALKED, Walker } from './walker.ts';
+import { bareEntries, RESERVED, UNREACHABLE, WALKED, Walker } from './walker.ts';
 
 export type DebugTranslation =
   | {

@@ -5,12 +5,7 @@ import type { Space } from './space.ts';
 import type { TableFormat } from './table-format.ts';
 import { READ, WRITE } from './table-format.ts';
 import type { TranslationCaches } from './translation-caches.ts';
-import { type EntryMemory, RESERVED, type StructureCache, WALKED, type Walker } from './walker.ts';
-
-/** Entries of tables that nothing stands in front of. */
-export const bareEntries: EntryMemory = {
-  locate: (frame, offset) => frame * 4096 + offset,
-};
+import { bareEntries, type EntryMemory, RESERVED, type StructureCache, WALKED, type Walker } from './walker.ts';
 
 export class Nested implements EntryMemory {
   /** The EPT root in force (EPTP[51:12]), and what is cached under it. */

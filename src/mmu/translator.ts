@@ -3,14 +3,14 @@ import { CR0, CR0_WP, CR3, CR4, CR4_PGE, CR4_PSE } from '../base/registers.ts';
 import { type FastContext, SUPERVISOR, SUPERVISOR_WP, UNPAGED, USER_CLASS, WRITE_HALF } from './fast-tables.ts';
 import { type Faults, PF_PRESENT, PF_RESERVED } from './faults.ts';
 import { ia32, ia32Pse } from './ia32.ts';
-import { bareEntries, type Nested } from './nested.ts';
+import type { Nested } from './nested.ts';
 import type { MmuCounts } from './observer.ts';
 import type { PhysicalMemory } from './physical-memory.ts';
 import { NO_EPT, type Space } from './space.ts';
 import { ENTRY_DIRTY, ENTRY_FETCHED, ENTRY_PIECE, EPT_RIGHTS_SHIFT, type Store } from './store.ts';
 import { EXECUTE, READ, USER, WRITE } from './table-format.ts';
 import type { TranslationCaches } from './translation-caches.ts';
-import { ABSENT, RESERVED, type StructureCache, UNREACHABLE, WALKED, type Walker } from './walker.ts';
+import { ABSENT, bareEntries, RESERVED, type StructureCache, UNREACHABLE, WALKED, type Walker } from './walker.ts';
 
 /** What a translator works with. */
 export interface TranslatorParts {

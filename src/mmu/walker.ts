@@ -3,13 +3,18 @@
 import type { MmuCounts, MmuObserver } from './observer.ts';
 import type { Tag } from './space.ts';
 import type { Store } from './store.ts';
-import { ALL_RIGHTS, ENTRY_ABSENT, ENTRY_LEAF, ENTRY_RESERVED, type TableFormat } from './table-format.ts';
+import { ALL_RIGHTS, type TableFormat } from './table-format.ts';
 
 /** Finds table entries on the bus. */
 export interface EntryMemory {
   /** Bus address of the entry at `offset` in the frame; −1 if it cannot be reached for this access. */
   locate(frame: number, offset: number, write: boolean): number;
 }
+
+/** Entries of tables that nothing stands in front of. */
+export const bareEntries: EntryMemory = {
+  locate: (frame, offset) => frame * 4096 + offset,
+};
 
 /** The bus as a walk needs it. */
 export interface Words {
@@ -62,47 +67,61 @@ export class Walker {
   walk(format: TableFormat, entries: EntryMemory, root: number, page: number, cache: StructureCache | null): number {
     let table = root;
     let level = format.levels;
-    this.rights = ALL_RIGHTS;
+    let rights = ALL_RIGHTS;
     if (cache !== null) {
-      for (let l = 2; l <= format.levels; l++) {
-        const e = cache.store.findKey(cache.tag, structureKey(page, l, format.indexBits));
-        if (e < 0) continue;
+      const e = this.#deepest(format, page, cache);
+      if (e >= 0) {
         table = cache.store.frame[e];
-        this.rights = cache.store.flags[e];
-        level = l - 1;
-        break;
+        rights = cache.store.flags[e];
+        level = (cache.store.key[e] >>> 28) - 1;
       }
     }
     this.#first = level;
-    for (; ; level--) {
-      const inside = format.indexBits * (level - 1);
-      const offset = ((page >>> inside) & ((1 << format.indexBits) - 1)) * format.entryBytes;
-      this.level = level;
-      const at = entries.locate(table, offset, false);
-      if (at < 0) return UNREACHABLE;
+    const { indexBits, entryBytes } = format;
+    const keep = format.accessed !== 0 || cache !== null; // somebody will ask for the entries
+    let inside = indexBits * (level - 1);
+    for (; ; level--, inside -= indexBits) {
+      const offset = ((page >>> inside) & ((1 << indexBits) - 1)) * entryBytes;
+      const at = entries === bareEntries ? table * 4096 + offset : entries.locate(table, offset, false);
+      if (at < 0) return this.#end(UNREACHABLE, level, rights);
       const low = this.#words.read32(at);
-      const high = format.entryBytes === 8 ? this.#words.read32(at + 4) : 0;
+      const high = entryBytes === 8 ? this.#words.read32(at + 4) : 0;
       this.#counts.walkReferences++;
       if (this.#observer !== null) this.#observer.onPageWalkStep?.({ format: format.name, level, at, low, high });
-      this.#tables[level] = table;
-      this.#offsets[level] = offset;
-      this.#lows[level] = low;
-      const kind = format.classify(low, high, level);
-      if (kind === ENTRY_ABSENT) {
-        this.rights = 0;
-        return ABSENT;
+      if (keep) {
+        this.#tables[level] = table;
+        this.#offsets[level] = offset;
+        this.#lows[level] = low;
       }
-      this.rights &= format.rights(low);
-      if (kind === ENTRY_RESERVED) return RESERVED;
-      table = format.frame(low, high, level);
-      if (kind === ENTRY_LEAF) {
+      if ((low & format.present) === 0) return this.#end(ABSENT, level, 0);
+      rights &= format.rights[low & 7];
+      const leaf = level === 1 || (low & format.page[level]) !== 0;
+      if (isReserved(format, low, high, level, leaf)) return this.#end(RESERVED, level, rights);
+      table = (low >>> 12) | ((high & format.frameHigh) << 20);
+      if (leaf) {
+        const within = (1 << inside) - 1;
         this.shift = inside;
-        this.frame = table | (page & ((1 << inside) - 1));
-        this.global = format.global(low);
+        this.frame = (table & ~within) | (page & within);
+        this.global = (low & format.global) !== 0;
         this.dirty = format.dirty === 0 || (low & format.dirty) !== 0;
-        return WALKED;
+        return this.#end(WALKED, level, rights);
       }
     }
+  }
+
+  #end(outcome: number, level: number, rights: number): number {
+    this.level = level;
+    this.rights = rights;
+    return outcome;
+  }
+
+  /** The remembered entry nearest to the leaf that the page goes through, −1 if there is none. */
+  #deepest(format: TableFormat, page: number, cache: StructureCache): number {
+    for (let level = 2; level <= format.levels; level++) {
+      const e = cache.store.findKey(cache.tag, structureKey(page, level, format.indexBits));
+      if (e >= 0) return e;
+    }
+    return -1;
   }
 
   /** Sets the accessed flags of the entries that the last walk read, and the dirty flag of the leaf for a write, from the root down.
@@ -135,9 +154,16 @@ export class Walker {
     const parent = above < 0 ? -1 : cache.store.peekKey(cache.tag, above);
     let rights = parent < 0 ? ALL_RIGHTS : cache.store.flags[parent];
     for (let level = this.#first; level > this.level; level--) {
-      rights &= format.rights(this.#lows[level]);
+      rights &= format.rights[this.#lows[level] & 7];
       const key = structureKey(page, level, format.indexBits);
       cache.store.putKey(cache.tag, key, this.#tables[level - 1], 0, rights);
     }
   }
 }
+
+/** Whether a present entry has a bit or a combination of bits that it may not have. */
+const isReserved = (f: TableFormat, low: number, high: number, level: number, leaf: boolean): boolean =>
+  (low & (leaf ? f.reservedPage : f.reservedTable)[level]) !== 0 ||
+  (high & f.reservedHigh) !== 0 ||
+  ((f.badRights >>> (low & 7)) & 1) !== 0 ||
+  (leaf && ((f.badTypes >>> ((low >>> 3) & 7)) & 1) !== 0);

@@ -74,7 +74,7 @@ const kinds: readonly TranslationCacheOptions[] = [
 
 test.each(kinds)('every usable slot follows from the TLB: %o', (cache) => {
   fc.assert(
-    fc.property(fc.array(step, { minLength: 20, maxLength: 120 }), (steps) => {
+    fc.property(fc.array(step, { minLength: 20, maxLength: 120, size: 'max' }), (steps) => {
       const m = machine(1 << 23, { cache, contexts: 3 });
       const { memory, mmu, S } = m;
       for (const root of [0x40, 0x50]) {

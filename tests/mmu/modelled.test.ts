@@ -49,7 +49,7 @@ class NaiveTlb {
     }
     this.misses++;
     const victim = this.#take();
-    this.slots[victim] = { page, large, global, dirty: write || DIRTY.has(large ? page >> 10 : page) };
+    this.slots[victim] = { page, large, global, dirty: write || DIRTY.has(large ? page & ~1023 : page) };
     if (!global) this.chain.unshift(victim);
   }
 
@@ -81,7 +81,7 @@ class NaiveTlb {
     this.free.unshift(at);
   }
 }
-/** Pages (4-MiB pages by their number) that were written: their D is set in memory. */
+/** Pages (4-MiB pages by their first) that were written: their D is set in memory. */
 let DIRTY = new Set<number>();
 
 const step = fc.oneof(
@@ -105,7 +105,7 @@ test.each([2, 3, 16])(
       fc.property(
         fc.integer(),
         fc.integer({ min: 1, max: 40 }),
-        fc.array(step, { maxLength: 300 }),
+        fc.array(step, { maxLength: 300, size: 'max' }),
         (seed, entries, steps) => {
           const m = machine(1 << 23, { cache: { kind: 'modelled', entries, seed }, contexts });
           // pages 0 to 39 of 4 KiB, every fourth one global; 40 to 59 stand for addresses in five large pages
@@ -139,13 +139,14 @@ test.each([2, 3, 16])(
               else m.mmu.read32(page << 12);
             }
             tlb.access(page, s.write, large, !large && page % 4 === 3);
-            if (s.write) DIRTY.add(large ? page >> 10 : page);
-            expect([m.mmu.counts.tlbMisses, m.mmu.counts.dirtyWalks]).toEqual([tlb.misses, tlb.dirtyWalks]);
+            if (s.write) DIRTY.add(large ? page & ~1023 : page);
+            if (m.mmu.counts.tlbMisses !== tlb.misses) expect(m.mmu.counts.tlbMisses).toBe(tlb.misses);
+            if (m.mmu.counts.dirtyWalks !== tlb.dirtyWalks) expect(m.mmu.counts.dirtyWalks).toBe(tlb.dirtyWalks);
           }
           expect(m.mmu.counts.walks).toBe(tlb.misses + tlb.dirtyWalks);
         },
       ),
-      { numRuns: 50 },
+      { numRuns: 25 },
     );
   },
 );

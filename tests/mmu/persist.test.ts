@@ -57,19 +57,23 @@ function play(m: TestMachine, [action, page]: Step): unknown {
 
 test.each(kinds)('a restored unit goes on exactly as the saved one: %o', (cache) => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 80 }), fc.array(step, { maxLength: 80 }), (before, after) => {
-      const m = build(cache);
-      for (const s of before) play(m, s);
-      const state = JSON.parse(JSON.stringify(m.mmu.save()));
-      const other = build(cache, 2);
-      play(other, ['read', 3]);
-      other.memory.restore(m.memory.save());
-      other.S.set(m.S);
-      other.mmu.restore(state);
-      expect(other.mmu.save()).toEqual(m.mmu.save());
-      for (const s of after) expect(play(other, s)).toEqual(play(m, s));
-      expect(other.mmu.save()).toEqual(m.mmu.save());
-    }),
+    fc.property(
+      fc.array(step, { maxLength: 80, size: 'max' }),
+      fc.array(step, { maxLength: 80, size: 'max' }),
+      (before, after) => {
+        const m = build(cache);
+        for (const s of before) play(m, s);
+        const state = JSON.parse(JSON.stringify(m.mmu.save()));
+        const other = build(cache, 2);
+        play(other, ['read', 3]);
+        other.memory.restore(m.memory.save());
+        other.S.set(m.S);
+        other.mmu.restore(state);
+        expect(other.mmu.save()).toEqual(m.mmu.save());
+        for (const s of after) expect(play(other, s)).toEqual(play(m, s));
+        expect(other.mmu.save()).toEqual(m.mmu.save());
+      },
+    ),
     { numRuns: 15 },
   );
 });
