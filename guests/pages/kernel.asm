@@ -221,6 +221,7 @@ start:  mov esp, STACK
 
 ; 9. A second address space takes over the window as it is. Nothing is copied until one of the two writes.
         line "clone the window"
+        mov [WINDOW + 24], eax          ; page 0 is in use: its translation is at hand, and allows writing
         call clone
         call report
         say "  frames with two owners: "

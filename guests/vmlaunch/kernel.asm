@@ -55,6 +55,7 @@ CALL_TELL       equ 0                   ; print the text at EBX; EBX goes behind
 CALL_VALUE      equ 1                   ; print EBX
 CALL_INJECT     equ 2                   ; interrupt me now
 CALL_WINDOW     equ 3                   ; interrupt me as soon as I allow it
+CALL_WITHDRAW   equ 4                   ; take the page at EBX away from me
 VECTOR_NOW      equ 0x21
 VECTOR_WINDOW   equ 0x22
 
@@ -331,10 +332,7 @@ on_misconfiguration:
         cmp eax, GUEST_PAGES * PAGE
         jae run.unknown
         shr eax, 12
-        call give_page
-        mov eax, 2                      ; all contexts
-        invept eax, [invept_descriptor]
-        ret
+        jmp give_page                   ; what is given needs no invalidation: the exit itself dropped the old translation
 
 on_vmcall:
         mov eax, [guest_eax]
@@ -344,6 +342,8 @@ on_vmcall:
         je .value
         cmp eax, CALL_WINDOW
         je .window
+        cmp eax, CALL_WITHDRAW
+        je .withdraw
         set ENTRY_INTERRUPTION, 0x80000000 + VECTOR_NOW
         jmp skip_instruction
 .window:
@@ -352,6 +352,15 @@ on_vmcall:
         mov ecx, eax
         mov eax, PROC_CONTROLS
         vmwrite eax, ecx
+        jmp skip_instruction
+.withdraw:
+        mov eax, [guest_ebx]
+        cmp eax, GUEST_PAGES * PAGE
+        jae run.unknown
+        shr eax, 12
+        mov dword [EPT_LEVEL_1 + eax * 8], 0
+        mov eax, 2                      ; all contexts: without this the guest might keep what it has
+        invept eax, [invept_descriptor]
         jmp skip_instruction
 .value: say "    guest: "
         mov eax, [guest_ebx]
@@ -918,6 +927,13 @@ guest:
         mov eax, [NONSENSE + 12]
         mov ebx, [ABSENT + 8]
         add ebx, eax
+        mov eax, CALL_VALUE
+        vmcall
+        tell "a page that is taken away while I use it"
+        mov ebx, ABSENT
+        mov eax, CALL_WITHDRAW
+        vmcall
+        mov ebx, [ABSENT + 8]
         mov eax, CALL_VALUE
         vmcall
 
