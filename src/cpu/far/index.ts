@@ -3,4 +3,4 @@
 export { deliver } from './deliver.ts';
 export { dispatch, exceptionEvent } from './events.ts';
 export { farHandlers } from './handlers.ts';
-export { isFlat, loadSegment, segmentCheck } from './segments.ts';
+export { loadSegment, segmentCheck } from './segments.ts';

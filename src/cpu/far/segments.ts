@@ -75,16 +75,6 @@ function whyNot(access: number, limit: number, offset: number, size: number, wri
   return '';
 }
 
-/** Whether the segment registers leave addresses as they are: CS, SS, DS and ES start at 0, reach to 4 GiB and allow what they
- *  are used for. A write through a CS override still has to be checked. */
-export function isFlat(cpu: Cpu): boolean {
-  const S = cpu.S;
-  const spans = (segment: number): boolean => S[SEG_BASE + segment] === 0 && S[SEG_LIMIT + segment] === -1;
-  const data = (segment: number): boolean =>
-    spans(segment) && (S[SEG_ACCESS + segment] & (AR_UNUSABLE | AR_S | 0xe)) === (AR_S | TYPE_WRITABLE);
-  return spans(1) && (S[SEG_ACCESS + 1] & TYPE_CODE) !== 0 && data(SS_) && data(DS) && data(ES);
-}
-
 /** Puts a checked descriptor into a segment register. Nothing can fail any more. */
 export function install(cpu: Cpu, segment: number, selector: number, d: Descriptor): void {
   const S = cpu.S;

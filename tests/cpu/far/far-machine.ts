@@ -98,7 +98,13 @@ export class FarMachine {
 
   constructor(ring: 0 | 3 = 0) {
     const interruptController = { acknowledge: () => 0 };
-    this.cpu = new Cpu({ memory: this.memory, ports: new PortSpace(), model: defaultModel, interruptController });
+    this.cpu = new Cpu({
+      memory: this.memory,
+      ports: new PortSpace(),
+      model: defaultModel,
+      interruptController,
+      contexts: 2,
+    });
     this.S = this.cpu.S;
     const S = this.S;
     S[CR0] |= 1;

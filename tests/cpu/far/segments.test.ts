@@ -18,7 +18,7 @@ import {
   SS_,
 } from '../../../src/base/registers.ts';
 import { GP, NP, SS, UD } from '../../../src/base/signal.ts';
-import { isFlat, loadSegment } from '../../../src/cpu/far/index.ts';
+import { loadSegment } from '../../../src/cpu/far/index.ts';
 import {
   CONFORMING,
   DATA0,
@@ -203,17 +203,6 @@ describe('an access through a segment', () => {
     m.hold(SS_, FREE);
     expect(() => m.cpu.segmentCheck(SS_, 0xfe, 4, false)).toThrow();
     expect([m.cpu.signal.vector, m.cpu.signal.errorCode]).toEqual([SS, 0]);
-  });
-
-  test('is unsegmented only while CS, SS, DS and ES are flat', () => {
-    expect(isFlat(new FarMachine().cpu)).toBe(true);
-    expect(isFlat(new FarMachine().real().cpu)).toBe(false);
-    for (const parts of [{ ...FLAT, type: READ_ONLY }, { ...FLAT, type: READ_WRITE, base: 1 }, { type: READ_WRITE }]) {
-      const m = new FarMachine();
-      m.segment(FREE, parts);
-      m.hold(ES, FREE);
-      expect(isFlat(m.cpu)).toBe(false);
-    }
   });
 });
 
