@@ -91,7 +91,7 @@ const contiguous = (start: number, bytes: number, mask: number): boolean => (sta
 
 /** Pushes `values`, the first one highest, in slots of `slot` bytes, after the caller's `checkRoom`. Every page is probed before
  *  the first byte is written, in the order of the pushes, so that a page fault names the slot that meets it first. Returns the
- *  stack pointer behind the frame; ESP itself is the caller's to set, and cannot fail. */
+ *  stack pointer behind the frame, for setStackPointer: that is the caller's to do, and cannot fail. */
 export function pushFrame(cpu: Cpu, stack: Stack, slot: 2 | 4, values: readonly number[]): number {
   const mmu = cpu.mmu;
   const mask = maskOf(stack);
@@ -108,7 +108,7 @@ export function pushFrame(cpu: Cpu, stack: Stack, slot: 2 | 4, values: readonly 
     } else if (stack.user) mmu.write16(linear(n), value & 0xffff);
     else mmu.writeSystem16(linear(n), value & 0xffff);
   }
-  return (stack.esp & ~mask) | ((stack.esp - count * slot) & mask);
+  return (stack.esp - count * slot) | 0;
 }
 
 /** Reads the stack slot `bytes` above ESP; #SS(0) if the stack does not reach so far. */

@@ -105,6 +105,18 @@ describe('far RET', () => {
     }
   });
 
+  test('to conforming code asks for a DPL that is at most its RPL', () => {
+    const m = new FarMachine();
+    m.segment(FREE, { ...FLAT, type: CONFORMING, dpl: 0 });
+    m.push(DATA3, 0x3_0000, FREE | 3, 0x4_0000);
+    expect(m.execute(...RETF)).toBeNull();
+    expect([m.cs, m.cpl, m.eip]).toEqual([FREE | 3, 3, 0x4_0000]);
+    const n = new FarMachine();
+    n.segment(FREE, { ...FLAT, type: CONFORMING, dpl: 1 });
+    n.push(FREE, 0x4_0000);
+    expect(n.execute(...RETF)).toEqual({ vector: GP, errorCode: FREE });
+  });
+
   test('to a more privileged level is refused', () => {
     const m = new FarMachine(3);
     m.push(CODE0, 0x4_0000);

@@ -170,6 +170,13 @@ describe('CALL through a call gate', () => {
     expect(m.stack(2)).toEqual([CODE + 7, CODE0]);
   });
 
+  test('asks for a DPL that is at least CPL and the RPL of its selector', () => {
+    const m = new FarMachine();
+    m.gate(FREE, { type: 12, selector: CODE0, offset: 0x5_4321, dpl: 1 });
+    expect(m.execute(...farCall(FREE | 2, 0))).toEqual({ vector: GP, errorCode: FREE });
+    expect(m.execute(...farCall(FREE | 1, 0))).toBeNull();
+  });
+
   test('to ring 0 switches the stack and copies the parameters in order', () => {
     const m = new FarMachine(3);
     gateToRing0(m, 3);
