@@ -57,8 +57,8 @@ export function readRegisters(cpu: Cpu): Registers {
   GENERAL.forEach((name, k) => {
     result[name] = value(k);
   });
-  result['eip'] = value(EIP);
-  result['eflags'] = cpu.getFlags() >>> 0;
+  result.eip = value(EIP);
+  result.eflags = cpu.getFlags() >>> 0;
   for (const [name, k] of Object.entries(CONTROL)) result[name] = value(k);
   SEGMENTS.forEach((name, k) => {
     result[name] = {
@@ -68,11 +68,11 @@ export function readRegisters(cpu: Cpu): Registers {
       access: value(SEG_ACCESS + k),
     };
   });
-  result['gdtr'] = { base: value(GDTR_BASE), limit: value(GDTR_LIMIT) };
-  result['idtr'] = { base: value(IDTR_BASE), limit: value(IDTR_LIMIT) };
-  result['cpl'] = value(CPL);
-  result['activity'] = value(ACTIVITY);
-  result['interruptibility'] = value(INTERRUPTIBILITY);
+  result.gdtr = { base: value(GDTR_BASE), limit: value(GDTR_LIMIT) };
+  result.idtr = { base: value(IDTR_BASE), limit: value(IDTR_LIMIT) };
+  result.cpl = value(CPL);
+  result.activity = value(ACTIVITY);
+  result.interruptibility = value(INTERRUPTIBILITY);
   return result as Registers;
 }
 
