@@ -94,7 +94,12 @@ export interface Outcome {
 }
 
 const serial = () => {
-  const line = { text: '', transmit: (byte: number) => void (line.text += String.fromCharCode(byte)) };
+  const line = {
+    text: '',
+    transmit: (byte: number) => {
+      line.text += String.fromCharCode(byte);
+    },
+  };
   return line;
 };
 
