@@ -222,5 +222,12 @@ test('fetchGeneration changes when a page that was fetched from is dropped, and 
   m.mmu.invlpg(0x6000);
   expect(m.mmu.fetchGeneration).toBe(before);
   m.mmu.invlpg(0x5000);
-  expect(m.mmu.fetchGeneration).not.toBe(before);
+  const after = m.mmu.fetchGeneration;
+  expect(after).not.toBe(before);
+  m.memory.write32(0x2000 + 4 * 5, 0x5027);
+  m.mmu.fetchPage(0x5000);
+  m.mmu.write8(0x5000, 1); // sets D by a walk; the page stays one that was fetched from
+  expect(m.mmu.fetchGeneration).toBe(after);
+  m.mmu.invlpg(0x5000);
+  expect(m.mmu.fetchGeneration).not.toBe(after);
 });

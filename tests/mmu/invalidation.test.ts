@@ -221,6 +221,17 @@ test('an EPT violation with paging off kills the guest-physical translation that
   });
 });
 
+test('without CR4.PGE a page is not global whatever its entry says', () => {
+  const m = primed({ kind: 'stalest' });
+  writeTables(m, OLD);
+  enter(m, '3/-', true);
+  changeCr4(m, CR4_PSE);
+  m.mmu.read32((GLOBAL << 12) | 0xff0);
+  writeTables(m, NEW);
+  m.mmu.movToCr3();
+  expect(m.mmu.read32((GLOBAL << 12) | 0xff0)).toBe(NEW + 2);
+});
+
 test('draws of old or new depend on the seed, and not on the order of accesses', () => {
   const results = Array.from({ length: 16 }, (_, seed) => {
     const forward = primed({ kind: 'stalest', seed });
