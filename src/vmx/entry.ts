@@ -49,8 +49,9 @@ import * as W from './words.ts';
 /** What became of VMLAUNCH or VMRESUME besides an error number: the guest's state, or the host's after a late failure, is loaded. */
 export const ENTERED = 0;
 
-/** VMLAUNCH and VMRESUME from the launch-state check on. Returns ENTERED or a VM-instruction error. */
-export function enter(x: VmxContext, vmcs: Vmcs, launch: boolean): number {
+/** VMLAUNCH and VMRESUME from the launch-state check on. Returns ENTERED or a VM-instruction error.
+ *  `retiring`: 1 if an instruction is executing, which will count as retired before the guest's first one. */
+export function enter(x: VmxContext, vmcs: Vmcs, launch: boolean, retiring: 0 | 1): number {
   // "Basic VM-Entry Checks"
   if ((x.cpu.S[INTERRUPTIBILITY] & BLOCKING_BY_MOV_SS) !== 0) return VM_ERROR.ENTRY_MOV_SS_BLOCKING;
   if (launch && vmcs.launched) return VM_ERROR.VMLAUNCH_NON_CLEAR;
@@ -65,7 +66,7 @@ export function enter(x: VmxContext, vmcs: Vmcs, launch: boolean): number {
     return ENTERED;
   }
   refuseUnimplemented(x.words);
-  loadGuestState(x);
+  loadGuestState(x, retiring);
   // "Loading MSRs"
   const w = x.words;
   if (w[W.W_ENTRY_MSR_LOAD_COUNT] !== 0) {
@@ -132,7 +133,7 @@ function refuseUnimplemented(w: Int32Array): void {
 }
 
 /** "Loading Guest State". */
-function loadGuestState(x: VmxContext): void {
+function loadGuestState(x: VmxContext, retiring: number): void {
   const { cpu } = x;
   const { S, mmu } = cpu;
   const w = x.words;
@@ -149,7 +150,7 @@ function loadGuestState(x: VmxContext): void {
   S[EVENTS] &= EVENT_STOP;
   if (S[ACTIVITY] !== 0) S[EVENTS] |= EVENT_HALT;
   x.tscOffset = x.primary(PRIMARY.USE_TSC_OFFSETTING) ? signed64(w[W.W_TSC_OFFSET], w[W.W_TSC_OFFSET + 1]) : 0;
-  startTimer(x);
+  startTimer(x, cpu.now() + retiring);
   cpu.setFlags(w[W.W_GUEST_RFLAGS]);
   const nmiWindow = x.primary(PRIMARY.NMI_WINDOW_EXITING);
   x.wantBoundary(nmiWindow || x.deadline <= cpu.now());
@@ -165,14 +166,14 @@ function loadGuestState(x: VmxContext): void {
 /** The number that a 64-bit field makes as a signed integer; exact for what offsets between clocks are. */
 const signed64 = (lo: number, hi: number): number => hi * 0x1_0000_0000 + (lo >>> 0);
 
-function startTimer(x: VmxContext): void {
+function startTimer(x: VmxContext, now: number): void {
   if ((x.words[W.W_PIN] & PIN_BASED.ACTIVATE_VMX_PREEMPTION_TIMER) === 0) {
     x.deadline = Number.POSITIVE_INFINITY;
     return;
   }
   const unit = 2 ** x.capabilities.timerRate;
   const value = x.words[W.W_TIMER] >>> 0;
-  x.deadline = value === 0 ? x.cpu.now() : (Math.floor(x.cpu.now() / unit) + value) * unit;
+  x.deadline = value === 0 ? now : (Math.floor(now / unit) + value) * unit;
 }
 
 /** "Event Injection": delivered through the guest's IDT; the event itself is not subject to interception. */

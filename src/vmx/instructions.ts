@@ -96,7 +96,7 @@ function finish(x: VmxContext, result: number): void {
 
 /** VMLAUNCH and VMRESUME leave no flags behind: the guest's, or the host's, are loaded. */
 function enter(x: VmxContext, launch: boolean): void {
-  const result = op.vmentry(x, launch);
+  const result = op.vmentry(x, launch, 1);
   if (result !== op.SUCCEED) finish(x, result);
 }
 

@@ -89,9 +89,9 @@ export function vmwrite(x: VmxContext, encoding: number, value: number): number 
 }
 
 /** VMLAUNCH and VMRESUME: SUCCEED means that guest state, or after a late failure host state, is loaded. */
-export function vmentry(x: VmxContext, launch: boolean): number {
+export function vmentry(x: VmxContext, launch: boolean, retiring: 0 | 1 = 0): number {
   if (x.current === null) return FAIL_INVALID;
-  const error = enter(x, x.current, launch);
+  const error = enter(x, x.current, launch, retiring);
   return error === 0 ? SUCCEED : fail(x, error);
 }
 

@@ -147,7 +147,7 @@ export const BREAKS: Readonly<Record<string, Break>> = {
   'execution.eptp.walk-length': one(F.EPT_POINTER, AT.pml4 | 0x26),
   'execution.eptp.accessed-dirty': one(F.EPT_POINTER, AT.pml4 | 0x5e),
   'execution.eptp.reserved': one(F.EPT_POINTER, AT.pml4 | 0x9e),
-  'execution.eptp.width': one(F.EPT_POINTER, AT.pml4 | 0x1e, 0x10),
+  'execution.eptp.width': one(F.EPT_POINTER, AT.pml4 | 0x1e, 0x8000_0000),
   'execution.unrestricted-guest': one(SECONDARY, 0xa0),
 
   'exit.must-be-one': one(F.VM_EXIT_CONTROLS, EXIT_VALUE & ~1),

@@ -14,7 +14,7 @@ import {
 } from '../../src/base/registers.ts';
 import { run } from '../../src/cpu/run.ts';
 import { defaultVmxOptions, vmxCapabilities } from '../../src/vmx/capabilities.ts';
-import { SECONDARY } from '../../src/vmx/controls.ts';
+import { PIN_BASED, SECONDARY } from '../../src/vmx/controls.ts';
 import * as F from '../../src/vmx/fields.ts';
 import { AT, baseline, control, rootMode, type World } from './support.ts';
 
@@ -289,6 +289,27 @@ describe('as machine code', () => {
     expect([cpu.S[EBX], cpu.S[ECX], cpu.S[EIP]]).toEqual([1, 1, host + 2]);
     expect(cpu.now()).toBe(4); // vmlaunch, inc ebx, inc ecx, hlt; CPUID did not retire
     expect(cpu.S[EFLAGS] & 0xffff_ff2a).toBe(2);
+  });
+
+  test('the preemption timer cuts a run in which an assembled hypervisor enters', () => {
+    const world = baseline();
+    const { cpu } = world.machine;
+    world.vmx.context.onExit = null;
+    control(world, F.PIN_BASED_VM_EXECUTION_CONTROLS, PIN_BASED.ACTIVATE_VMX_PREEMPTION_TIMER);
+    world.set(F.VMX_PREEMPTION_TIMER_VALUE, 500);
+    const host = AT.stack + 0x1000;
+    world.root.memory.writeBytes(host, Uint8Array.from([0xf4]));
+    world.set(F.HOST_RIP, host);
+    const guest = AT.stack + 0x2000;
+    world.root.memory.writeBytes(guest, Uint8Array.from([0x43, 0xeb, 0xfd])); // inc ebx; jmp to itself
+    world.set(F.GUEST_RIP, guest);
+    world.code(0x0f, 0x01, 0xc2); // vmlaunch
+    cpu.S[EBX] = 0;
+    cpu.S[EIP] = AT.code;
+    expect(world.machine.run()).toEqual({ kind: 'halted' });
+    expect(world.get(F.EXIT_REASON)).toBe(52);
+    expect(cpu.S[EBX]).toBe(250);
+    expect(world.machine.instructions).toBe(502);
   });
 
   test('fault on an operand leaves flags and VMCS alone', () => {
