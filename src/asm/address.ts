@@ -14,17 +14,12 @@ export interface Address {
 
 export const hasRegisters = (m: MemoryOperand): boolean => m.base !== null || (m.index !== null && m.scale !== 0);
 
-/** Sizes of address (2, 4) that fit the operand. */
-export function addressSizes(m: MemoryOperand): ReadonlySet<number> {
-  const fits = new Set([2, 4]);
-  const keep = (size: number): void => {
-    for (const s of [2, 4]) if (s !== size) fits.delete(s);
-  };
-  if (!hasRegisters(m)) {
-    if (m.displacementSize === 2 || m.displacementSize === 4) keep(m.displacementSize);
-    return fits;
-  }
-  for (const r of [m.base, m.scale === 0 ? null : m.index]) if (r !== null) keep(r.size);
+/** Sizes of address that fit the operand: a sum of 2 and 4. */
+export function addressSizes(m: MemoryOperand): number {
+  if (!hasRegisters(m)) return m.displacementSize === 2 || m.displacementSize === 4 ? m.displacementSize : 2 | 4;
+  let fits = 2 | 4;
+  if (m.base !== null) fits &= m.base.size;
+  if (m.index !== null && m.scale !== 0) fits &= m.index.size;
   return fits;
 }
 

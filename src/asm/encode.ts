@@ -43,30 +43,33 @@ type Slots = (Prefix | undefined)[];
 
 /** Prefixes by their place; a text if two want the same. */
 function prefixSlots({ prefixes, operands }: AssemblyInstruction): Slots | string {
-  const slots: Slots = [];
-  const segments = operands.flatMap((o) =>
-    o.kind === 'memory' && o.segment !== null ? [o.segment.name as Prefix] : [],
-  );
-  for (const prefix of [...prefixes, ...segments]) {
-    const place = SLOT_OF[prefix] as number;
-    if (slots[place] !== undefined && slots[place] !== prefix)
-      return `\`${slots[place]}\` and \`${prefix}\` exclude each other`;
-    slots[place] = prefix;
-  }
+  const slots: Slots = [undefined, undefined, undefined, undefined, undefined, undefined];
+  for (const prefix of prefixes) if (!claim(slots, prefix)) return clash(slots, prefix);
+  for (const o of operands)
+    if (o.kind === 'memory' && o.segment !== null && !claim(slots, o.segment.name as Prefix))
+      return clash(slots, o.segment.name as Prefix);
   return slots;
 }
 
+function claim(slots: Slots, prefix: Prefix): boolean {
+  const place = SLOT_OF[prefix] as number;
+  if (slots[place] !== undefined && slots[place] !== prefix) return false;
+  slots[place] = prefix;
+  return true;
+}
+
+const clash = (slots: Slots, prefix: Prefix): string =>
+  `\`${slots[SLOT_OF[prefix] as number]}\` and \`${prefix}\` exclude each other`;
+
 /** Size of addresses, with the prefix for it in `slots` where one is needed. */
 function settleAddressSize(slots: Slots, operands: readonly Operand[], bits: 16 | 32): 2 | 4 | string {
-  const fits = new Set<number>(slots[5] === undefined ? [2, 4] : [slots[5] === 'a16' ? 2 : 4]);
-  for (const operand of operands)
-    if (operand.kind === 'memory') for (const s of [2, 4]) if (!addressSizes(operand).has(s)) fits.delete(s);
+  let fits = slots[5] === undefined ? 2 | 4 : slots[5] === 'a16' ? 2 : 4;
+  for (const operand of operands) if (operand.kind === 'memory') fits &= addressSizes(operand);
   const natural = bits === 16 ? 2 : 4;
-  if (fits.has(natural)) return natural;
-  const other = natural === 2 ? 4 : 2;
-  if (!fits.has(other)) return 'the address mixes 16-bit and 32-bit parts';
-  slots[5] = other === 2 ? 'a16' : 'a32';
-  return other;
+  if ((fits & natural) !== 0) return natural;
+  if (fits === 0) return 'the address mixes 16-bit and 32-bit parts';
+  slots[5] = fits === 2 ? 'a16' : 'a32';
+  return natural === 2 ? 4 : 2;
 }
 
 function prefixBytes(slots: Slots, bits: 16 | 32, operandSize: number): number[] {
@@ -125,12 +128,17 @@ class Writer {
 const registerNumber = (operand: Operand | undefined): number =>
   operand?.kind === 'register' ? operand.register.number : 0;
 
-function opcodeBytes(row: Row, low: number): number[] {
-  const out: number[] = row.prefix === 0 ? [] : [row.prefix];
+function pushOpcode(out: number[], row: Row, low: number): void {
+  if (row.prefix !== 0) out.push(row.prefix);
   if (row.map > 1) out.push(0x0f);
   if (row.map === 3) out.push(0x38);
   out.push(row.opcode | low);
-  return out;
+}
+
+/** The operand that a form encodes in that role. */
+function inRole(form: Form, operands: readonly Operand[], role: Slot['role']): Operand | undefined {
+  for (let n = 0; n < operands.length; n++) if (form.slots[n]?.role === role) return operands[n];
+  return undefined;
 }
 
 /** Bytes of the offset in a jump or far pointer. */
@@ -147,13 +155,11 @@ function writeForm(
   const { row } = form;
   const w = new Writer(prefixBytes(slots, position.bits, form.operandSize));
   if (form.addressSize !== 0 && form.addressSize * 8 !== position.bits && slots[5] === undefined) w.bytes.push(0x67);
-  const by = (role: string): Operand | undefined => operands[form.slots.findIndex((s) => s.role === role)];
-  const z = by('Z');
-  const twice = by('T');
-  w.bytes.push(...opcodeBytes(row, registerNumber(z)));
-  const e = by('E') ?? twice;
+  const twice = inRole(form, operands, 'T');
+  pushOpcode(w.bytes, row, registerNumber(inRole(form, operands, 'Z')));
+  const e = inRole(form, operands, 'E') ?? twice;
   if (e !== undefined) {
-    const field = row.extension >= 0 ? row.extension : registerNumber(by('G') ?? twice);
+    const field = row.extension >= 0 ? row.extension : registerNumber(inRole(form, operands, 'G') ?? twice);
     const problem = writeModrm(w, e, field, addressSize);
     if (problem !== null) return problem;
   } else if (typeof row.form === 'number') w.bytes.push(row.form);
@@ -212,9 +218,8 @@ export function encodeAt(instruction: AssemblyInstruction, position: Position): 
   // prefixes alone on a line
   if (instruction.mnemonic === '')
     return { bytes: prefixBytes(slots, position.bits, 0), fixups: NO_FIXUPS, cut: false };
-  const lengthOf = (form: Form): number =>
-    prefixBytes(slots, position.bits, 0).length + opcodeBytes(form.row, 0).length + 1;
-  const form = selectForm(instruction, position, addressSize, lengthOf);
+  const prefixLength = prefixBytes(slots, position.bits, 0).length;
+  const form = selectForm(instruction, position, addressSize, prefixLength);
   return typeof form === 'string' ? form : writeForm(form, instruction, position, slots, addressSize);
 }
 

@@ -29,7 +29,7 @@ function isSized(row: Row): boolean {
 /** Rows that exist for the decoder only: a second encoding of something, or a name that NASM has not. */
 function isForeign(row: Row): boolean {
   return (
-    row.feature === 'x87' ||
+    (row.feature === 'x87' && row.mnemonic !== 'FWAIT') ||
     row.mnemonic === 'HINT_NOP' ||
     row.mnemonic === 'SAL' || // assembles as SHL
     (row.map === 1 && row.opcode === 0x82) ||
@@ -96,8 +96,11 @@ for (const [suffix, width] of [
 
 for (const forms of table.values()) forms.sort((a, b) => a.rank - b.rank);
 
+const lowerCase: ReadonlyMap<string, Form[]> = new Map([...table].map(([name, forms]) => [name.toLowerCase(), forms]));
+
 /** The forms of a mnemonic in the order in which they are tried; undefined: there is no such instruction. */
-export const formsOf = (mnemonic: string): readonly Form[] | undefined => table.get(mnemonic.toUpperCase());
+export const formsOf = (mnemonic: string): readonly Form[] | undefined =>
+  lowerCase.get(mnemonic) ?? table.get(mnemonic.toUpperCase());
 
 /** Every mnemonic that can be assembled, in upper case. */
 export const mnemonics = (): IterableIterator<string> => table.keys();

@@ -51,19 +51,20 @@ function memoryOf(syntax: OperandSyntax & { kind: 'memory' }, around: Surroundin
   return { kind: 'memory', base, index, scale, displacement, segment, size, displacementSize, nosplit, hint, distance };
 }
 
+function quantityAt(value: Value, section: number | null, column: number): Quantity {
+  const found = quantityOf(value, section);
+  if (found === null) throw new LineError(column, 'the value is neither a number nor one label plus a number');
+  return found;
+}
+
 /** An operand with its values. Throws LineError. */
 export function resolveOperand(syntax: OperandSyntax, around: Surroundings, section: number | null): Operand {
   if (syntax.kind === 'memory') return memoryOf(syntax, around, section);
-  const quantity = (value: Value): Quantity => {
-    const found = quantityOf(value, section);
-    if (found === null) throw new LineError(syntax.column, 'the value is neither a number nor one label plus a number');
-    return found;
-  };
   if (syntax.kind === 'far')
     return {
       kind: 'far',
-      selector: quantity(evaluate(syntax.selector, around)),
-      offset: quantity(evaluate(syntax.offset, around)),
+      selector: quantityAt(evaluate(syntax.selector, around), section, syntax.column),
+      offset: quantityAt(evaluate(syntax.offset, around), section, syntax.column),
       size: syntax.size,
     };
   const value = evaluate(syntax.expression, around);
@@ -75,5 +76,5 @@ export function resolveOperand(syntax: OperandSyntax, around: Surroundings, sect
   }
   const { size, strict, distance } = syntax;
   if (distance === 'far') throw new LineError(syntax.column, 'a far jump names its segment: jmp 8:label');
-  return { kind: 'immediate', value: quantity(value), size: size as Size, strict, distance };
+  return { kind: 'immediate', value: quantityAt(value, section, syntax.column), size: size as Size, strict, distance };
 }

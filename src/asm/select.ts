@@ -25,6 +25,7 @@ const sizeOf = (operand: Operand): Size => (operand.kind === 'register' ? operan
 
 /** Sizes that operands are taken to have although nobody declared them: found out from the only form that fits. */
 type Assumed = readonly Size[];
+const NOTHING_ASSUMED: Assumed = [0, 0, 0];
 
 function kindFits(slot: Slot, operand: Operand, position: Position, addressSize: 2 | 4): boolean {
   switch (operand.kind) {
@@ -100,56 +101,68 @@ function fitOf(
   return missing ? SIZE_MISSING : worst;
 }
 
+/** Bytes of a jump with a byte of distance. */
+const SHORT_JUMP = 2;
+
 /** Whether a relaxed jump's target is near enough for a byte. */
-function isNear(form: Form, target: ImmediateOperand, position: Position, lengthOf: (form: Form) => number): boolean {
+function isNear(target: ImmediateOperand, position: Position, prefixLength: number): boolean {
   if (target.strict) return false;
   if (target.value.unknown) return true;
   if (target.value.plus !== position.section || target.value.minus !== null) return false;
-  const distance = target.value.number - BigInt(position.offset + lengthOf(form));
+  const distance = target.value.number - BigInt(position.offset + prefixLength + SHORT_JUMP);
   return distance >= -128n && distance <= 127n;
 }
 
-/** The form for an instruction, or what is wrong. `lengthOf` tells how long a jump would become. */
+/** Tries the forms in their order. Returns the first that fits, else the best fit that there was. */
+function firstFit(
+  forms: readonly Form[],
+  operands: readonly Operand[],
+  assumed: Assumed,
+  position: Position,
+  addressSize: 2 | 4,
+  prefixLength: number,
+): Form | Fit {
+  let best = INVALID as Fit;
+  for (const form of forms) {
+    const result = fitOf(form, operands, assumed, position, addressSize);
+    if (result === FITS) {
+      if (!form.relaxed || isNear(operands[0] as ImmediateOperand, position, prefixLength)) return form;
+    } else if (result > best) best = result;
+  }
+  return best;
+}
+
+/** Sizes that were not declared, where there is one possibility for each; null if there are more. */
+function onlySizes(
+  forms: readonly Form[],
+  operands: readonly Operand[],
+  position: Position,
+  addressSize: 2 | 4,
+): Assumed | null {
+  const possible = operands.map((o) => new Set<Size>([o.kind === 'register' ? 0 : o.size]));
+  for (const form of forms)
+    if (fitOf(form, operands, NOTHING_ASSUMED, position, addressSize) === SIZE_MISSING)
+      form.slots.forEach((slot, n) => void possible[n]?.add(slot.size));
+  for (const sizes of possible) sizes.delete(0);
+  const open = operands.some((o, n) => o.kind !== 'register' && (possible[n] as Set<Size>).size > 1);
+  return open ? null : operands.map((o, n) => (o.kind === 'register' ? 0 : ([...(possible[n] as Set<Size>)][0] ?? 0)));
+}
+
+/** The form for an instruction, or what is wrong. `prefixLength`: bytes of prefixes that a jump would have. */
 export function selectForm(
   instruction: AssemblyInstruction,
   position: Position,
   addressSize: 2 | 4,
-  lengthOf: (form: Form) => number,
+  prefixLength: number,
 ): Form | string {
   const { operands, mnemonic } = instruction;
   const forms = formsOf(mnemonic);
   if (forms === undefined) return `there is no instruction \`${mnemonic}\``;
-  let best = INVALID as Fit;
-  const possible = operands.map(() => new Set<Size>());
-  const attempt = (assumed: Assumed, collect: boolean): Form | null => {
-    for (const form of forms) {
-      let result = fitOf(form, operands, assumed, position, addressSize);
-      if (result === FITS && form.relaxed && !isNear(form, operands[0] as ImmediateOperand, position, lengthOf))
-        result = INVALID;
-      if (result === FITS) return form;
-      if (collect && result === SIZE_MISSING) form.slots.forEach((slot, i) => void possible[i]?.add(slot.size));
-      if (result > best) best = result;
-    }
-    return null;
-  };
-  const found = attempt(
-    operands.map(() => 0 as Size),
-    true,
-  );
-  if (found !== null) return found;
-  // sizes that were not declared: if each can be one only, that one is meant
-  const assumed = operands.map((operand, i): Size | null => {
-    if (operand.kind === 'register') return 0;
-    const sizes = new Set(possible[i] as Set<Size>);
-    sizes.add(sizeOf(operand));
-    sizes.delete(0);
-    return sizes.size > 1 ? null : ([...sizes][0] ?? 0);
-  });
-  if (best === SIZE_MISSING && !assumed.includes(null)) {
-    const again = attempt(assumed as Size[], false);
-    if (again !== null) return again;
-  }
-  return complaint(instruction, best, forms, addressSize);
+  const found = firstFit(forms, operands, NOTHING_ASSUMED, position, addressSize, prefixLength);
+  if (typeof found !== 'number') return found;
+  const assumed = found === SIZE_MISSING ? onlySizes(forms, operands, position, addressSize) : null;
+  const again = assumed === null ? found : firstFit(forms, operands, assumed, position, addressSize, prefixLength);
+  return typeof again !== 'number' ? again : complaint(instruction, found, forms, addressSize);
 }
 
 function complaint({ mnemonic, operands }: AssemblyInstruction, best: Fit, forms: readonly Form[], addressSize: 2 | 4) {

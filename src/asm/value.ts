@@ -60,7 +60,7 @@ function addTerms<T>(
   p: readonly Term<T>[],
   q: readonly Term<T>[],
   order: (a: T, b: T) => number,
-  merged: () => void,
+  hint: AddressHint | null,
 ): readonly Term<T>[] {
   if (q.length === 0) return p;
   if (p.length === 0) return q;
@@ -77,7 +77,7 @@ function addTerms<T>(
       const factor = (a as Term<T>).factor + (b as Term<T>).factor;
       if (factor !== 0n) {
         sum.push({ of: (a as Term<T>).of, factor });
-        merged();
+        if (hint !== null) hint.kind = 'summed';
       }
       i++;
       j++;
@@ -87,26 +87,24 @@ function addTerms<T>(
 }
 
 function add(p: Value, q: Value, hint: AddressHint | null): Value {
-  const merged = (): void => {
-    if (hint !== null) hint.kind = 'summed';
-  };
-  const registers = addTerms(p.registers, q.registers, byRegister, merged);
+  const registers = addTerms(p.registers, q.registers, byRegister, hint);
   if (p.unknown !== 0n || q.unknown !== 0n)
     return { registers, unknown: p.unknown + q.unknown, number: 0n, sections: NONE };
   const number = wrap(p.number + q.number);
-  if (hint !== null && p.number !== 0n && q.number !== 0n && number !== 0n) merged();
-  return { registers, unknown: 0n, number, sections: addTerms(p.sections, q.sections, byNumber, merged) };
+  if (hint !== null && p.number !== 0n && q.number !== 0n && number !== 0n) hint.kind = 'summed';
+  return { registers, unknown: 0n, number, sections: addTerms(p.sections, q.sections, byNumber, hint) };
 }
+
+const scaleTerms = <T>(terms: readonly Term<T>[], factor: bigint): readonly Term<T>[] =>
+  factor === 0n || terms.length === 0 ? NONE : terms.map((t) => ({ of: t.of, factor: wrap(t.factor * factor) }));
 
 function scale(v: Value, factor: bigint, hint: AddressHint | null): Value {
   if (hint !== null && hint.kind === 'base' && v.registers.some((t) => t.of === hint.register)) hint.kind = 'notBase';
-  const times = <T>(terms: readonly Term<T>[]): readonly Term<T>[] =>
-    factor === 0n || terms.length === 0 ? NONE : terms.map((t) => ({ of: t.of, factor: wrap(t.factor * factor) }));
   return {
-    registers: times(v.registers),
+    registers: scaleTerms(v.registers, factor),
     unknown: v.unknown * factor,
     number: wrap(v.number * factor),
-    sections: times(v.sections),
+    sections: scaleTerms(v.sections, factor),
   };
 }
 

@@ -9,7 +9,7 @@ import { hasNasm, hexOf, nasm } from './nasm.ts';
 import { randomBatch } from './programs.ts';
 
 /** More with RINGLET_PROGRAMS=2000; another RINGLET_SEED gives others. */
-const PROGRAMS = Number(process.env.RINGLET_PROGRAMS ?? 400);
+const PROGRAMS = Number(process.env.RINGLET_PROGRAMS ?? 1000);
 const SEED = Number(process.env.RINGLET_SEED ?? 1);
 const BATCH = 20;
 

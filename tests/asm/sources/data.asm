@@ -50,3 +50,4 @@ mov eax, 'abcd'
 mov eax, 'ab'
 mov al, 'a'
 db `\"\\\'\e\0\t`
+dq -1 >> 4, -1 >>> 4, -10 / 3, -10 % 3, -10 // 3, -10 %% 3, 1 << 63, -1 < 1, 0xffff_ffff_ffff_ffff + 2
