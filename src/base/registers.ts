@@ -125,3 +125,6 @@ export const CR4_PCE = 0x100;
 export const CR4_VMXE = 0x2000;
 export const CR4_SMEP = 0x10_0000;
 export const CR4_SMAP = 0x20_0000;
+
+/** Index in the byte view of the register file of an 8-bit register: AL CL DL BL AH CH DH BH. */
+export const byteRegister = (register: number): number => ((register & 3) << 2) | (register >> 2);

@@ -2,6 +2,7 @@ import {
   ACTIVITY,
   AR_DB,
   ARITHMETIC_FLAGS,
+  byteRegister,
   CPL,
   CR0,
   CS,
@@ -316,6 +317,3 @@ export class Cpu {
     return this.S[INTERRUPTIBILITY];
   }
 }
-
-/** Index in the byte view of the register file of an 8-bit register: AL CL DL BL AH CH DH BH. */
-export const byteRegister = (register: number): number => ((register & 3) << 2) | (register >> 2);

@@ -1,7 +1,6 @@
 /** How a decoded instruction becomes a record: which form of the loop, out-of-line form or handler, and which words. */
 
-import { ZERO } from '../base/registers.ts';
-import { byteRegister } from './cpu.ts';
+import { byteRegister, ZERO } from '../base/registers.ts';
 import { HOT_FORMS } from './forms.generated.ts';
 import { type OperandShape, operandShape } from './generate/operands.ts';
 import type { Instruction } from './instruction.ts';

@@ -17,8 +17,7 @@ import {
   ZERO,
 } from '../base/registers.ts';
 import { PF, UD } from '../base/signal.ts';
-import { decode } from '../cpu/decode.ts';
-import type { Instruction } from '../cpu/instruction.ts';
+import { decode, type Instruction } from '../machine/decoder.ts';
 import * as F from '../vmx/fields.ts';
 import { type Computed, compute, isAlu } from './emulate-alu.ts';
 import { CannotEmulate, GuestLinear, GuestPageFault } from './guest-linear.ts';

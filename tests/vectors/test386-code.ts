@@ -1,7 +1,10 @@
 /** The code that test386.asm runs for each shape of line, encoded by hand, and the flags that it prints. */
 import { EAX, EDX } from '../../src/base/registers.ts';
 import { ALL_FLAGS, FLAGS } from './flags.ts';
-import { DATA, type Line } from './test386.ts';
+import type { Line } from './test386.ts';
+
+/** Address of the memory operand. */
+export const DATA = 0x5000;
 
 const { CF, PF, AF, ZF, SF, OF } = FLAGS;
 

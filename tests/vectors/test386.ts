@@ -6,9 +6,8 @@ import { EAX, EDX, EIP, ESP } from '../../src/base/registers.ts';
 import { ALL_FLAGS, compareFlags } from './flags.ts';
 import { VectorMachine } from './machine.ts';
 import { type Outcome, SetReport } from './report.ts';
-import { encode, printedFlags } from './test386-code.ts';
+import { DATA, encode, printedFlags } from './test386-code.ts';
 
-export const DATA = 0x5000;
 const TABLES = 0x1000;
 const HANDLER = 0x2000;
 const CODE = 0x6000;

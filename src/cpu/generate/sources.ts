@@ -46,7 +46,8 @@ function coldSource(): string {
   }
   const names = [...functions.keys()];
   return `import { carry, condition, readFlags, setCarryOverflow, settleFlags } from './flags.ts';
-import { byteRegister, type Cpu } from './cpu.ts';
+import type { Cpu } from './cpu.ts';
+import { byteRegister } from '../base/registers.ts';
 import type { Instruction } from './instruction.ts';
 import { countDown, mulHighSigned, mulHighUnsigned, rotateLeftThroughCarry, rotateRightThroughCarry } from './arithmetic.ts';
 
