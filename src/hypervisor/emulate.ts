@@ -39,6 +39,8 @@ const LIMIT_FIELDS = [
   F.GUEST_FS_LIMIT,
   F.GUEST_GS_LIMIT,
 ] as const;
+/** What is emulated besides arithmetic and strings. */
+const MOVES: ReadonlySet<string> = new Set(['mov', 'movzx', 'movsx', 'push', 'xchg']);
 const LONGEST = 15;
 /** What cannot be told from any other floating fetch: FF FF is undefined. */
 const FLOATING_OPCODE = 0xff;
@@ -86,6 +88,7 @@ class Emulation {
       return false;
     }
     if (semantics === 'movs' || semantics === 'stos' || semantics === 'lods') return this.#string(semantics);
+    if (!isAlu(semantics) && !MOVES.has(semantics)) throw new CannotEmulate(i.row.mnemonic);
     const size = this.#sizeOf(operands[0]);
     if (semantics === 'mov') this.#store(0, size, this.#load(1, size));
     else if (semantics === 'movzx' || semantics === 'movsx') this.#extend(semantics === 'movsx');
@@ -103,7 +106,7 @@ class Emulation {
       const result: Computed = compute(semantics, this.#load(0, size), second, size, flags);
       if (result.stores) this.#store(0, size, result.value);
       this.#vm.vcpu.write(F.GUEST_RFLAGS, (flags & ~ARITHMETIC_FLAGS) | result.flags);
-    } else throw new CannotEmulate(`${i.row.mnemonic} on an address without memory`);
+    }
     return true;
   }
 

@@ -3,7 +3,6 @@
 
 import { INTERRUPTION_ERROR_CODE, INTERRUPTION_TYPE, INTERRUPTION_VALID } from '../vmx/controls.ts';
 import * as F from '../vmx/fields.ts';
-import type { Vcpu } from './vcpu.ts';
 import type { Vm } from './vm.ts';
 
 const EVENT_BITS = 0x8000_0fff | 0; // valid, error code, type, vector: the same in both formats
@@ -14,11 +13,10 @@ export function deliverPending(vm: Vm): boolean {
   const { vcpu } = vm;
   let delivers = true;
   if (vcpu.pending !== null) {
-    const { information, errorCode, instructionLength } = vcpu.pending;
+    const { information, errorCode } = vcpu.pending;
     vcpu.pending = null;
     vcpu.write(F.VM_ENTRY_INTERRUPTION_INFORMATION, information);
     if (information & INTERRUPTION_ERROR_CODE) vcpu.write(F.VM_ENTRY_EXCEPTION_ERROR_CODE, errorCode);
-    if (instructionLength > 0) vcpu.write(F.VM_ENTRY_INSTRUCTION_LENGTH, instructionLength);
   } else if (vm.interruptLine && vcpu.canTakeInterrupt) {
     const vector = vm.devices.acknowledge();
     vcpu.write(
@@ -31,23 +29,15 @@ export function deliverPending(vm: Vm): boolean {
   return delivers;
 }
 
-/** An exit cut the delivery of an event short: unless a handler decides otherwise, it is delivered again. */
+/** An exit cut the delivery of an event short: it is delivered again. Software interrupts are not, because EIP is still at
+ *  the instruction, which the guest executes once more. */
 export function keepInterruptedEvent(vm: Vm): void {
-  const vectoring = vm.vcpu.read(F.IDT_VECTORING_INFORMATION);
-  if ((vectoring & INTERRUPTION_VALID) === 0) return;
-  vm.vcpu.pending = interruptedEvent(vm.vcpu, vectoring);
-  vm.stats.reinjections++;
-}
-
-function interruptedEvent(vcpu: Vcpu, vectoring: number): NonNullable<Vcpu['pending']> {
-  const type = (vectoring >> 8) & 7;
-  const isSoftware =
-    type === INTERRUPTION_TYPE.SOFTWARE_INTERRUPT ||
-    type === INTERRUPTION_TYPE.SOFTWARE_EXCEPTION ||
-    type === INTERRUPTION_TYPE.PRIVILEGED_SOFTWARE_EXCEPTION;
-  return {
+  const { vcpu } = vm;
+  const vectoring = vcpu.read(F.IDT_VECTORING_INFORMATION);
+  if ((vectoring & INTERRUPTION_VALID) === 0 || ((vectoring >> 8) & 7) >= INTERRUPTION_TYPE.SOFTWARE_INTERRUPT) return;
+  vcpu.pending = {
     information: vectoring & EVENT_BITS,
     errorCode: vectoring & INTERRUPTION_ERROR_CODE ? vcpu.read(F.IDT_VECTORING_ERROR_CODE) : 0,
-    instructionLength: isSoftware ? vcpu.read(F.VM_EXIT_INSTRUCTION_LENGTH) : 0,
   };
+  vm.stats.reinjections++;
 }

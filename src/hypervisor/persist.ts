@@ -124,6 +124,5 @@ function pendingEvent(value: unknown): PendingEvent {
   return {
     information: int32(event.information, 'vm.vcpu.pending.information'),
     errorCode: int32(event.errorCode, 'vm.vcpu.pending.errorCode'),
-    instructionLength: integer(event.instructionLength, 'vm.vcpu.pending.instructionLength', 0, 15),
   };
 }

@@ -20,7 +20,6 @@ const HELD = [EAX, ECX, EDX, EBX, EBP, ESI, EDI] as const;
 export interface PendingEvent {
   readonly information: number;
   readonly errorCode: number;
-  readonly instructionLength: number;
 }
 
 export class Vcpu {
@@ -107,7 +106,6 @@ export class Vcpu {
     this.pending = {
       information: INTERRUPTION_VALID | withCode | (INTERRUPTION_TYPE.HARDWARE_EXCEPTION << 8) | vector,
       errorCode: Math.max(errorCode, 0),
-      instructionLength: 0,
     };
   }
 

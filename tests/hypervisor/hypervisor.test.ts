@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { InvalidInput } from '../../src/base/errors.ts';
 import { VM_OWNER } from '../../src/hypervisor/frames.ts';
+import { EXIT } from '../../src/vmx/exit-reasons.ts';
 import { GUEST_BYTES, kernel, program, runBare, runNested, world } from './worlds.ts';
 
 /** Interrupted by the timer 12 times; each handler prints where, after how many loops, and at what time. */
@@ -72,6 +73,90 @@ timer:  push eax
         iretd
 `);
 
+/** Ticks arrive while interrupts are off, behind STI, and behind a load of SS. */
+const SHADOWED = program(`
+        call setup
+        mov al, 0x34
+        out 0x43, al
+        mov al, 5
+        out 0x40, al
+        mov al, 0
+        out 0x40, al
+        mov esi, 40
+again:  cli
+        lea ecx, [esi + 4000]
+        loop $
+        test esi, 1
+        jz .ss
+        sti
+        inc edi
+        inc edi
+        jmp .next
+.ss:    mov eax, ss
+        sti
+        mov ss, eax
+        inc edi
+        inc edi
+.next:  dec esi
+        jnz again
+        jmp off
+timer:  pushad
+        rdtsc
+        call print_hex
+        mov eax, [esp + 32]
+        call print_hex
+        mov al, 0x20
+        out 0x20, al
+        popad
+        iretd
+`);
+
+/** Stack, tables and operands in the middle of nowhere. */
+const NOWHERE = program(`
+        call setup
+        mov esp, 0x90001000
+        push 0x12345678
+        pop eax
+        mov esp, 0x90000
+        call print_hex
+        mov esp, 0x90000008         ; PUSHAD over a page boundary
+        pushad
+        popad
+        mov esp, 0x90000
+        call print_hex
+        mov eax, 0x11111111
+        mov ecx, 0x22222222
+        lock cmpxchg [0x91000000], ecx
+        call print_hex
+        mov edx, 5
+        xadd [0x91000ffe], edx
+        mov eax, edx
+        call print_hex
+        bts dword [0xa0000000], 3
+        setc al
+        call print_hex
+        mov eax, 0x77777777
+        sub [0xfffff000], eax
+        pushfd
+        pop eax
+        call print_hex
+        sidt [0xb0000000]
+        mov ax, [0xb0000000]
+        call print_hex
+        mov esp, 0x90001000
+        mov eax, 0x33333333
+        int 0x20                    ; delivered to a stack where nothing is kept
+timer:  mov eax, [esp]
+        mov esp, 0x90000
+        call print_hex
+        rdtsc
+        call print_hex
+        lidt [.noidt]               ; all ones are no gate
+        int 3
+.noidt: dw 0xffff
+        dd 0xc0000000
+`);
+
 describe('time and interrupts', () => {
   test('a timer interrupt arrives at the same instruction and the same time as on the bare machine', () => {
     const bare = runBare(INTERRUPTED);
@@ -86,6 +171,12 @@ describe('time and interrupts', () => {
     const { vm, ...nested } = runNested(INTERRUPTED, {}, 20_000_000, { slice });
     expect(nested).toEqual(runBare(INTERRUPTED));
     expect(vm.stats.turns).toBeGreaterThan(1);
+  });
+
+  test('what waits for STI, or behind a load of SS, comes at the first instruction that allows it', () => {
+    const { vm, ...nested } = runNested(SHADOWED);
+    expect(nested).toEqual(runBare(SHADOWED));
+    expect(vm.stats.exits(EXIT.INTERRUPT_WINDOW)).toBeGreaterThan(30);
   });
 
   test('a halted guest wakes at its alarm, and sleeps for ever once interrupts are off', () => {
@@ -175,6 +266,22 @@ timer:  mov dx, 0x3f8
 });
 
 describe('what a guest may see and do', () => {
+  test('stacks, tables and operands without memory are ones, whatever instruction meets them', () => {
+    const bare = runBare(NOWHERE);
+    expect(bare.end).toBe('triple-fault');
+    expect(bare.output.split('\n')).toHaveLength(10);
+    const { vm, ...nested } = runNested(NOWHERE);
+    expect(nested).toEqual(bare);
+  });
+
+  test('page faults of two VMs in turn keep their addresses apart', () => {
+    const image = kernel('pages');
+    const { hypervisor, add, outcome } = world({ slice: 50 });
+    const vms = [add(image), add(image)];
+    hypervisor.run();
+    expect(vms.map(outcome)).toEqual([runBare(image), runBare(image)]);
+  });
+
   test('CPUID shows no VMX; CR0 and CR4 show what the guest wrote; VMX MSRs fault', () => {
     const { output } = runNested(
       program(`
