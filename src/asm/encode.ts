@@ -197,6 +197,7 @@ function writeTail(w: Writer, slot: Slot, operand: Operand, position: Position, 
   } else if (slot.role === 'J') {
     const size = offsetBytes(slot, position);
     const { value } = operand as ImmediateOperand;
+    if (value.minus !== null) return 'the target of a jump is a place, not a distance between two';
     if (size === 1 && value.plus === position.section && !value.unknown) {
       const distance = value.number - BigInt(position.offset + w.bytes.length + 1);
       if (distance < -128n || distance > 127n) return `the target of the short jump is ${distance} bytes away`;

@@ -5,7 +5,7 @@ import { LineError } from './errors.ts';
 import { type Expression, parseExpression } from './expression.ts';
 import { formsOf } from './forms.ts';
 import { PREFIXES, type Prefix, SEGMENTS } from './operands.ts';
-import { parseOperands } from './parse-operands.ts';
+import { parseOperands, SIZES } from './parse-operands.ts';
 import { registers } from './registers.ts';
 import type { Action, DataItem, Statement } from './statement.ts';
 import { parseNumber } from './strings.ts';
@@ -24,6 +24,12 @@ const RESERVE: ReadonlyMap<string, number> = new Map([
   ['resq', 8],
 ]);
 const PREFIX_NAMES: ReadonlySet<string> = new Set<string>([...PREFIXES, ...SEGMENTS].filter((p) => p !== 'wait'));
+
+/** Keywords of operands: no labels. */
+const RESERVED: ReadonlySet<string> = new Set([
+  ...SIZES.keys(),
+  ...'strict near far short nosplit rel abs seg wrt to'.split(' '),
+]);
 
 type Directive = (cursor: Cursor, column: number) => Statement;
 
@@ -159,6 +165,11 @@ export function parseStatement(tokens: readonly Token[]): Statement {
     cursor.next();
     cursor.mark(':');
     const name = first.text.startsWith('$') ? first.text.slice(1) : first.text;
+    if (RESERVED.has(first.text.toLowerCase()) || registers.has(first.text.toLowerCase()))
+      throw new LineError(
+        first.column,
+        `expected an instruction, \`${first.text}\` is no label (but $${first.text} is)`,
+      );
     label = { name, column: first.column };
     if (cursor.done && !hasColon)
       throw new LineError(first.column, `\`${first.text}\` is no instruction; a label alone on its line needs a colon`);
@@ -195,6 +206,7 @@ function body(cursor: Cursor): Statement {
     if (prefixes.length > 0) throw new LineError(column, `\`${name}\` takes no prefix`);
     return statement(action, { times });
   };
+  if (cursor.done && prefixes.length === 0) cursor.fail('expected an instruction');
   if (cursor.done) return statement({ kind: 'instruction', mnemonic: '', prefixes, operands: [], column }, { times });
   if (token.kind !== 'word') cursor.fail('expected an instruction');
   cursor.next();

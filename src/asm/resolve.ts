@@ -68,6 +68,7 @@ export function resolveOperand(syntax: OperandSyntax, around: Surroundings, sect
       size: syntax.size,
     };
   const value = evaluate(syntax.expression, around);
+  if (syntax.distance === 'far') throw new LineError(syntax.column, 'a far jump names its segment: jmp 8:label');
   const register = value.registers[0];
   if (register !== undefined) {
     const alone = value.registers.length === 1 && register.factor === 1n && isNumber({ ...value, registers: [] });
@@ -75,6 +76,5 @@ export function resolveOperand(syntax: OperandSyntax, around: Surroundings, sect
     return { kind: 'register', register: register.of };
   }
   const { size, strict, distance } = syntax;
-  if (distance === 'far') throw new LineError(syntax.column, 'a far jump names its segment: jmp 8:label');
   return { kind: 'immediate', value: quantityAt(value, section, syntax.column), size: size as Size, strict, distance };
 }

@@ -35,7 +35,7 @@ function kindFits(slot: Slot, operand: Operand, position: Position, addressSize:
         (slot.only === undefined || slot.only === operand.register.name)
       );
     case 'memory':
-      if (!slot.memory || (slot.distance === 'far' && operand.distance !== 'far')) return false;
+      if (!slot.memory || (slot.distance === 'far') !== (operand.distance === 'far')) return false;
       return slot.role !== 'O' || isOffset(operand, addressSize);
     case 'far':
       return slot.role === 'A';

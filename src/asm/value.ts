@@ -16,6 +16,8 @@ export interface Value {
   /** Factor of "something not yet known": a symbol that is defined further down. What is added to it is dropped. */
   readonly unknown: bigint;
   readonly number: bigint;
+  /** A number stands in the sum, be it 0: adding another to it is a merger that the address hint counts. */
+  readonly hasNumber: boolean;
   readonly sections: readonly Term<number>[];
 }
 
@@ -44,8 +46,14 @@ const NONE: readonly never[] = [];
 const wrap = (n: bigint): bigint => BigInt.asIntN(64, n);
 const unsigned = (n: bigint): bigint => BigInt.asUintN(64, n);
 
-export const numberValue = (number: bigint): Value => ({ registers: NONE, unknown: 0n, number, sections: NONE });
-const UNKNOWN: Value = { registers: NONE, unknown: 1n, number: 0n, sections: NONE };
+export const numberValue = (number: bigint): Value => ({
+  registers: NONE,
+  unknown: 0n,
+  number,
+  hasNumber: true,
+  sections: NONE,
+});
+const UNKNOWN: Value = { registers: NONE, unknown: 1n, number: 0n, hasNumber: false, sections: NONE };
 
 /** Nothing but a number. */
 export const isNumber = (v: Value): boolean => v.registers.length === 0 && v.unknown === 0n && v.sections.length === 0;
@@ -89,10 +97,13 @@ function addTerms<T>(
 function add(p: Value, q: Value, hint: AddressHint | null): Value {
   const registers = addTerms(p.registers, q.registers, byRegister, hint);
   if (p.unknown !== 0n || q.unknown !== 0n)
-    return { registers, unknown: p.unknown + q.unknown, number: 0n, sections: NONE };
+    return { registers, unknown: p.unknown + q.unknown, number: 0n, hasNumber: false, sections: NONE };
   const number = wrap(p.number + q.number);
-  if (hint !== null && p.number !== 0n && q.number !== 0n && number !== 0n) hint.kind = 'summed';
-  return { registers, unknown: 0n, number, sections: addTerms(p.sections, q.sections, byNumber, hint) };
+  const both = p.hasNumber && q.hasNumber;
+  if (hint !== null && both && number !== 0n) hint.kind = 'summed';
+  const hasNumber = both ? number !== 0n : p.hasNumber || q.hasNumber;
+  const sections = addTerms(p.sections, q.sections, byNumber, hint);
+  return { registers, unknown: 0n, number, hasNumber, sections };
 }
 
 const scaleTerms = <T>(terms: readonly Term<T>[], factor: bigint): readonly Term<T>[] =>
@@ -104,6 +115,7 @@ function scale(v: Value, factor: bigint, hint: AddressHint | null): Value {
     registers: scaleTerms(v.registers, factor),
     unknown: v.unknown * factor,
     number: wrap(v.number * factor),
+    hasNumber: v.hasNumber,
     sections: scaleTerms(v.sections, factor),
   };
 }
@@ -181,7 +193,7 @@ export function evaluate(e: Expression, around: Surroundings, hint: AddressHint 
         hint.register = e.register;
         hint.kind = 'base';
       }
-      return { registers: [{ of: e.register, factor: 1n }], unknown: 0n, number: 0n, sections: NONE };
+      return { registers: [{ of: e.register, factor: 1n }], unknown: 0n, number: 0n, hasNumber: false, sections: NONE };
     case 'symbol': {
       const found = around.lookup(e.name, e.column);
       if (found !== null) return symbolValue(found);
@@ -212,7 +224,7 @@ export function evaluate(e: Expression, around: Surroundings, hint: AddressHint 
 
 function symbolValue(symbol: SymbolValue): Value {
   if (symbol.section === null) return numberValue(symbol.offset);
-  return { registers: NONE, unknown: 0n, number: symbol.offset, sections: [{ of: symbol.section, factor: 1n }] };
+  return { ...numberValue(symbol.offset), sections: [{ of: symbol.section, factor: 1n }] };
 }
 
 function applyUnary(operator: string, v: Value, column: number): Value {

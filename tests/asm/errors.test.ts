@@ -18,6 +18,7 @@ const TABLE: readonly [what: string, source: string, complaint: string][] = [
   ['an unknown instruction', 'movaps xmm0, xmm1', '1:1: neither `movaps` nor `xmm0` is an instruction'],
   ['an unknown instruction behind a label', 'x: frob eax', '1:4: there is no instruction `frob`'],
   ['a lone word', 'emms', '1:1: `emms` is no instruction; a label alone on its line needs a colon'],
+  ['a register as a label', 'eax: nop', '1:1: expected an instruction, `eax` is no label (but $eax is)'],
   ['a label that is defined twice', 'x: nop\nx: nop', '2:1: `x` is defined twice'],
   ['a constant that is defined twice', 'x equ 1\nx equ 2', '2:1: `x` is defined twice'],
   ['a missing operand', 'mov eax,', '1:9: expected an expression, the line ends'],
