@@ -61,7 +61,7 @@ export function list<T>(
   if (!Array.isArray(value) || value.length < least || value.length > most) {
     return refuse(field, value, least === most ? `a list of ${least}` : `a list of ${least} to ${most}`);
   }
-  return value.map((element, i) => check(element, `${field}[${i}]`));
+  return Array.from(value, (element, i) => check(element, `${field}[${i}]`)); // holes are elements, too
 }
 
 /** A plain object whose fields are still to be checked. */

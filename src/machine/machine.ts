@@ -1,7 +1,8 @@
 /** The machine: one processor, memory, a board of devices, virtual time. The only place that knows all parts. */
 
 import { VirtualClock } from '../base/clock.ts';
-import { Unimplemented } from '../base/errors.ts';
+import { InvalidInput, Unimplemented, type Unvalidated } from '../base/errors.ts';
+import { hex } from '../base/int.ts';
 import { EFLAGS, EVENT_STOP, EVENTS, FLAG_IF } from '../base/registers.ts';
 import { Cpu } from '../cpu/cpu.ts';
 import { defaultModel, type ProcessorModel } from '../cpu/model.ts';
@@ -18,6 +19,8 @@ import { type BoardDevices, instantiate } from './board-devices.ts';
 import { loadEntry } from './entry-registers.ts';
 import { type PlaceOptions, placeImage } from './loader/place.ts';
 import { type ImageOptions, planImage } from './loader/plan.ts';
+import { type MachineObserver, Observers } from './observe.ts';
+import { type MachineState, restoreMachine, saveMachine } from './persist.ts';
 import { type Registers, readRegisters, type WritableRegisters, writeRegisters } from './registers.ts';
 
 export interface MachineOptions {
@@ -73,9 +76,11 @@ export class Machine {
   readonly vmx: Vmx | null;
   /** Ticks of virtual time that passed while the processor was halted. */
   idleTicks = 0;
+  readonly #observers: Observers;
   #end: StopReason | null = null;
 
   constructor(options: MachineOptions = {}) {
+    const walks: MmuObserver = {};
     this.memory = new PhysicalMemory(options.memory ?? 64 * MEBIBYTE);
     this.cpu = new Cpu({
       memory: this.memory,
@@ -84,7 +89,7 @@ export class Machine {
       interruptController: { acknowledge: () => this.devices.acknowledge() },
       ...(options.translationCache ? { cache: options.translationCache } : {}),
       ...(options.contexts ? { contexts: options.contexts } : {}),
-      ...(options.mmuObserver ? { mmuObserver: options.mmuObserver } : {}),
+      mmuObserver: walks,
     });
     this.vmx = this.cpu.model.features.has('VMX') ? new Vmx(this.cpu, options.vmx) : null;
     this.cpu.monitor = this.vmx;
@@ -98,6 +103,7 @@ export class Machine {
       onPowerOff: () => this.#stop({ kind: 'power-off' }),
       onDebugExit: (value) => this.#stop({ kind: 'debug-exit', value }),
     });
+    this.#observers = new Observers(this, walks, options.mmuObserver);
   }
 
   /** Loads a kernel image (multiboot, flat, real mode) and sets the registers as its kind demands. Throws InvalidInput. */
@@ -155,6 +161,62 @@ export class Machine {
   /** Sets registers by name. Segment registers take visible and hidden part. */
   setRegisters(values: WritableRegisters): void {
     writeRegisters(this.cpu, values);
+  }
+
+  /** Tells `observer` what happens from now on; the function that comes back ends it. */
+  observe(observer: MachineObserver): () => void {
+    return this.#observers.add(observer);
+  }
+
+  /** Bytes of memory by physical or linear address (through the tables in memory, with the rights of the present CPL); changes
+   *  nothing. Throws InvalidInput where there is no RAM. */
+  readMemory(space: 'physical' | 'linear', at: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    this.#pieces(space, at, length, 'read', (physical, from, count) =>
+      bytes.set(this.memory.readBytes(physical, count), from),
+    );
+    return bytes;
+  }
+
+  /** Writes memory as a loader or debugger does: at once, whatever is cached. Throws InvalidInput, before anything is written. */
+  writeMemory(space: 'physical' | 'linear', at: number, bytes: Uint8Array): void {
+    const pieces: [at: number, bytes: Uint8Array][] = [];
+    this.#pieces(space, at, bytes.length, 'write', (physical, from, count) =>
+      pieces.push([physical, bytes.subarray(from, from + count)]),
+    );
+    for (const [physical, piece] of pieces) this.memory.writeBytes(physical, piece);
+  }
+
+  /** Everything as plain data, between two runs. */
+  save(): MachineState {
+    return saveMachine(this);
+  }
+
+  /** Goes on where another machine of the same make was saved. Throws InvalidInput; then make a new machine. */
+  restore(state: Unvalidated<MachineState>): void {
+    restoreMachine(this, state);
+  }
+
+  /** Cuts a piece of an address space at page boundaries; `each` gets the physical address of each part. */
+  #pieces(
+    space: 'physical' | 'linear',
+    at: number,
+    length: number,
+    access: 'read' | 'write',
+    each: (physical: number, from: number, count: number) => void,
+  ): void {
+    for (let done = 0; done < length; ) {
+      const here = space === 'linear' ? (at + done) >>> 0 : at + done;
+      const found = space === 'linear' ? this.cpu.mmu.physicalOf(here | 0, access) : null;
+      const physical = found === null ? here : found.ok ? found.hostPhysical : -1;
+      const count = Math.min(length - done, 4096 - (here % 4096));
+      if (!(physical >= 0 && physical + count <= this.memory.bytes)) {
+        const why = found !== null && !found.ok ? found.why : 'there is no RAM';
+        throw new InvalidInput(`${space} address ${hex(here)} cannot be used: ${why}`);
+      }
+      each(physical, done, count);
+      done += count;
+    }
   }
 
   #runOnce(budget: number): ReturnType<typeof run> | StopReason {

@@ -41,6 +41,14 @@ const hasField = (encoding: number, capabilities: VmxCapabilities): boolean => {
   return field !== undefined && fieldExists(field.encoding, capabilities);
 };
 
+/** Who watches VM entries and exits; it changes nothing. */
+export interface VmxObserver {
+  /** A VM entry has loaded guest state and is about to inject what it has to. */
+  onEntry?(): void;
+  /** A VM exit, or an entry that failed late, has loaded host state. `reason`: the exit reason as the VMCS holds it, unsigned. */
+  onExit?(reason: number): void;
+}
+
 /** Not in VMX operation; no current VMCS. */
 export const NO_POINTER = -1;
 
@@ -78,6 +86,7 @@ export class VmxContext {
   onExit: (() => void) | null = null;
   /** Called in each VM entry, when guest state is loaded, before an event is injected. */
   onEntry: (() => void) | null = null;
+  observer: VmxObserver | null = null;
 
   constructor(cpu: Cpu, settings: VmxSettings) {
     this.cpu = cpu;

@@ -244,6 +244,7 @@ export function loadHostState(x: VmxContext): void {
       return;
     }
   }
+  x.observer?.onExit?.(w[W.W_REASON] >>> 0);
   x.onExit?.();
 }
 

@@ -1,0 +1,202 @@
+/** A processor as plain data. What follows from other state is no part of it: decoded code, lazy flags, the block flavour. */
+
+import { InvalidInput, type Unvalidated } from '../base/errors.ts';
+import { hex } from '../base/int.ts';
+import {
+  ACTIVITY,
+  CPL,
+  CR0,
+  CR0_AM,
+  CR0_PE,
+  CR0_PG,
+  CR2,
+  CR3,
+  CR4,
+  CR4_PAE,
+  DR0,
+  DR6,
+  DR7,
+  EAX,
+  EBP,
+  EBX,
+  ECX,
+  EDI,
+  EDX,
+  EFLAGS,
+  EIP,
+  ESI,
+  ESP,
+  EVENT_BOUNDARY,
+  EVENT_HALT,
+  EVENTS,
+  FLAG_AC,
+  FLAG_KIND,
+  FLAG_TF,
+  FLAG_VM,
+  GDTR_BASE,
+  GDTR_LIMIT,
+  IDTR_BASE,
+  IDTR_LIMIT,
+  INTERRUPTIBILITY,
+  SEG_ACCESS,
+  SEG_BASE,
+  SEG_LIMIT,
+  SEG_SELECTOR,
+  SYSENTER_CS,
+  SYSENTER_EIP,
+  SYSENTER_ESP,
+} from '../base/registers.ts';
+import { boolean, dword, integer, record, word } from '../base/validate.ts';
+import type { Cpu } from './cpu.ts';
+import { cr4Mask } from './model.ts';
+import { restoreMsrs, type SavedMsr, saveMsrs } from './msr.ts';
+
+/** Registers that are one word of the register file, all of whose values are taken as they are. */
+const WORDS = {
+  eax: EAX, ecx: ECX, edx: EDX, ebx: EBX, esp: ESP, ebp: EBP, esi: ESI, edi: EDI, eip: EIP,
+  cr0: CR0, cr2: CR2, cr3: CR3, cr4: CR4,
+  dr0: DR0, dr1: DR0 + 1, dr2: DR0 + 2, dr3: DR0 + 3, dr6: DR6, dr7: DR7,
+  sysenterCs: SYSENTER_CS, sysenterEsp: SYSENTER_ESP, sysenterEip: SYSENTER_EIP,
+} as const; // biome-ignore format: a table
+const SEGMENTS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'] as const;
+const TABLES = { gdtr: [GDTR_BASE, GDTR_LIMIT], idtr: [IDTR_BASE, IDTR_LIMIT] } as const;
+
+/** Bits of EFLAGS that are always 0. Bit 1 is always 1. */
+const EFLAGS_ZERO = ~0x3f_7fd7;
+/** Bits of DR7 that arm a breakpoint, or general detection. */
+const DR7_ARMED = 0x20ff;
+
+type WordName = keyof typeof WORDS;
+type SegmentName = (typeof SEGMENTS)[number];
+
+interface SegmentState {
+  readonly selector: number;
+  readonly base: number;
+  readonly limit: number;
+  readonly access: number;
+}
+
+interface TableState {
+  readonly base: number;
+  readonly limit: number;
+}
+
+/** All values unsigned. Virtual time is its owner's to save. */
+export type CpuState = { readonly [name in WordName]: number } & { readonly [name in SegmentName]: SegmentState } & {
+  readonly gdtr: TableState;
+  readonly idtr: TableState;
+  /** Name of the processor model. */
+  readonly model: string;
+  readonly eflags: number;
+  readonly cpl: number;
+  /** As VMX numbers it: 0 active, 1 HLT, 2 shutdown, 3 wait-for-SIPI. */
+  readonly activity: number;
+  /** VMX's interruptibility-state bits: blocking by STI, by MOV SS, by NMI. */
+  readonly interruptibility: number;
+  /** Level of the INTR pin. */
+  readonly interruptLine: boolean;
+  /** The execution monitor wants to look at the next instruction boundary. */
+  readonly boundaryWanted: boolean;
+  /** Time-stamp counter minus virtual time. */
+  readonly tscOffset: number;
+  readonly msrs: readonly SavedMsr[];
+};
+
+/** The state between two instructions. */
+export function saveCpu(cpu: Cpu): CpuState {
+  const { S } = cpu;
+  const value = (k: number): number => S[k] >>> 0;
+  const words = Object.fromEntries(Object.entries(WORDS).map(([name, k]) => [name, value(k)]));
+  const segments = SEGMENTS.map((name, k) => [
+    name,
+    {
+      selector: value(SEG_SELECTOR + k),
+      base: value(SEG_BASE + k),
+      limit: value(SEG_LIMIT + k),
+      access: value(SEG_ACCESS + k),
+    },
+  ]);
+  const tables = Object.entries(TABLES).map(([name, [base, limit]]) => [
+    name,
+    { base: value(base), limit: value(limit) },
+  ]);
+  return {
+    model: cpu.model.name,
+    ...(words as Record<WordName, number>),
+    eflags: cpu.getFlags() >>> 0,
+    ...(Object.fromEntries(segments) as Record<SegmentName, SegmentState>),
+    ...(Object.fromEntries(tables) as Record<keyof typeof TABLES, TableState>),
+    cpl: S[CPL],
+    activity: S[ACTIVITY],
+    interruptibility: S[INTERRUPTIBILITY],
+    interruptLine: cpu.interruptLine,
+    boundaryWanted: (S[EVENTS] & EVENT_BOUNDARY) !== 0,
+    tscOffset: cpu.tscOffset,
+    msrs: saveMsrs(cpu),
+  };
+}
+
+/** Checks every field, then takes the state over; on an error nothing has changed. Translations are the memory unit's to restore,
+ *  after this. */
+export function restoreCpu(cpu: Cpu, state: Unvalidated<CpuState>): void {
+  const next = new Map<number, number>();
+  if (state.model !== cpu.model.name)
+    throw new InvalidInput(`cpu.model is ${String(state.model)}, this processor is a ${cpu.model.name}`);
+  for (const [name, k] of Object.entries(WORDS)) next.set(k, dword(state[name as WordName], `cpu.${name}`));
+  SEGMENTS.forEach((name, k) => {
+    const segment = record(state[name], `cpu.${name}`);
+    next.set(SEG_SELECTOR + k, word(segment.selector, `cpu.${name}.selector`));
+    next.set(SEG_BASE + k, dword(segment.base, `cpu.${name}.base`));
+    next.set(SEG_LIMIT + k, dword(segment.limit, `cpu.${name}.limit`));
+    next.set(SEG_ACCESS + k, integer(segment.access, `cpu.${name}.access`, 0, 0x1_ffff));
+  });
+  for (const [name, [base, limit]] of Object.entries(TABLES)) {
+    const table = record(state[name as 'gdtr'], `cpu.${name}`);
+    next.set(base, dword(table.base, `cpu.${name}.base`));
+    next.set(limit, word(table.limit, `cpu.${name}.limit`));
+  }
+  const eflags = dword(state.eflags, 'cpu.eflags');
+  const cpl = integer(state.cpl, 'cpu.cpl', 0, 3);
+  const activity = integer(state.activity, 'cpu.activity', 0, 3);
+  const interruptibility = integer(state.interruptibility, 'cpu.interruptibility', 0, 15);
+  if ((interruptibility & 4) !== 0) throw new InvalidInput('cpu.interruptibility: there is no blocking by SMI');
+  const interruptLine = boolean(state.interruptLine, 'cpu.interruptLine');
+  const boundaryWanted = boolean(state.boundaryWanted, 'cpu.boundaryWanted');
+  const tscOffset = integer(state.tscOffset, 'cpu.tscOffset', -Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+  checkControl(cpu, next, eflags, cpl);
+  restoreMsrs(cpu, state.msrs); // checks before it changes anything; nothing below fails
+
+  const { S } = cpu;
+  for (const [k, value] of next) S[k] = value;
+  S[FLAG_KIND] = 0;
+  S[EFLAGS] = eflags;
+  S[ACTIVITY] = activity;
+  S[INTERRUPTIBILITY] = interruptibility;
+  S[EVENTS] = (activity !== 0 ? EVENT_HALT : 0) | (boundaryWanted ? EVENT_BOUNDARY : 0);
+  cpu.interruptLine = interruptLine;
+  cpu.tscOffset = tscOffset;
+  cpu.delivering = null;
+  cpu.updateInterruptEvent();
+  cpu.segmentChanged();
+  cpu.setCpl(cpl);
+  cpu.code.clear();
+}
+
+/** Combinations that no instruction sequence leads to, among them whatever ends in `Unimplemented`. */
+function checkControl(cpu: Cpu, next: ReadonlyMap<number, number>, eflags: number, cpl: number): void {
+  const of = (k: number): number => next.get(k) as number;
+  const refuse = (field: string, value: number, why: string): never => {
+    throw new InvalidInput(`cpu.${field} is ${hex(value)}: ${why}`);
+  };
+  const cr0 = of(CR0);
+  const cr4 = of(CR4);
+  if ((cr0 & CR0_PG) !== 0 && (cr0 & CR0_PE) === 0) refuse('cr0', cr0, 'paging needs protected mode');
+  if ((cr4 & ~cr4Mask(cpu.model)) !== 0) refuse('cr4', cr4, `bits that a ${cpu.model.name} does not have`);
+  if ((cr0 & CR0_PG) !== 0 && (cr4 & CR4_PAE) !== 0) refuse('cr4', cr4, 'PAE paging is not implemented');
+  if ((eflags & 2) === 0 || (eflags & EFLAGS_ZERO) !== 0) refuse('eflags', eflags, 'reserved bits must be as reset');
+  if ((eflags & FLAG_VM) !== 0) refuse('eflags', eflags, 'virtual-8086 mode is not implemented');
+  if ((eflags & FLAG_TF) !== 0) refuse('eflags', eflags, 'single step is not implemented');
+  if (cpl === 3 && (eflags & FLAG_AC) !== 0 && (cr0 & CR0_AM) !== 0)
+    refuse('eflags', eflags, 'alignment check is not implemented');
+  if ((of(DR7) & DR7_ARMED) !== 0) refuse('dr7', of(DR7), 'debug registers are not implemented');
+}
