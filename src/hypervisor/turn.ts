@@ -1,6 +1,6 @@
 /** One VM's turn on the processor: enter, exit, handle, until the turn is over. */
 
-import { hex, low32 } from '../base/int.ts';
+import { low32 } from '../base/int.ts';
 import type { Reached, RootMode } from '../machine/root-mode.ts';
 import { ENTRY_FAILURE, EXIT, exitReasonText, vmErrorText } from '../vmx/exit-reasons.ts';
 import * as F from '../vmx/fields.ts';
@@ -71,8 +71,7 @@ export class Turn {
       vm.stats.countExit(reason & 0xffff);
       limits.onExit?.(vm, reason & 0xffff);
       if (reason & ENTRY_FAILURE) {
-        const qualification = hex(vm.vcpu.read(F.EXIT_QUALIFICATION), 1);
-        vm.stop('entry-failure', `${exitReasonText(reason)}, qualification ${qualification}`);
+        this.#refuse(vm, exitReasonText(reason));
         return 'stopped';
       }
       if (vm.float.isStepping && (reason & 0xffff) !== EXIT.EPT_VIOLATION) vm.float.endStep();
@@ -109,6 +108,11 @@ export class Turn {
     this.#root.setCr2(vcpu.cr2);
   }
 
+  /** The processor would not enter the guest. */
+  #refuse(vm: Vm, what: string): void {
+    vm.stop('entry-failure', [what, ...this.#root.explainEntry()].join('\n'));
+  }
+
   /** Runs the guest until it exits. False: it did not, see the VM's stop reason; without one, the machine was stopped. */
   #enter(vm: Vm): boolean {
     const root = this.#root;
@@ -133,7 +137,7 @@ export class Turn {
         this.#interrupted = { vm, enteredAt };
         return false;
       case 'vmfail':
-        vm.stop('entry-failure', `VM entry refused: ${vmErrorText(reached.error)}`);
+        this.#refuse(vm, vmErrorText(reached.error));
         return false;
       case 'abort':
         vm.end({ kind: 'host-failure', message: `VMX abort, indicator ${reached.indicator}`, registers: NOWHERE });

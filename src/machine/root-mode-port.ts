@@ -231,6 +231,13 @@ export class RootModePort implements RootMode {
     return this.#enter(false);
   }
 
+  explainEntry(): readonly string[] {
+    return (this.#x.lastEntryFailure?.rows ?? []).map(({ id, message, fields }) => {
+      const [at] = fields;
+      return at === undefined ? `${id}: ${message}` : `${id}: ${at.name} = ${hex(at.value)}, ${message}`;
+    });
+  }
+
   resumeInterrupted(): Reached {
     return this.#run();
   }

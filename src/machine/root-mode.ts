@@ -71,6 +71,8 @@ export interface RootMode {
   readonly gate: number;
   vmlaunch(): Reached;
   vmresume(): Reached;
+  /** Not in any processor: what was wrong with the last VM entry that failed, a line for each rule that the VMCS breaks. */
+  explainEntry(): readonly string[];
   /** Goes on after `budget` or `stopped`, without entering anew. */
   resumeInterrupted(): Reached;
   /** Virtual time of the machine (retired instructions). */

@@ -274,6 +274,19 @@ describe('what a guest may see and do', () => {
     expect(nested).toEqual(bare);
   });
 
+  test('nothing goes wrong when the processor keeps every translation as long as it may', () => {
+    const image = kernel('pages');
+    const { hypervisor, add, outcome } = world({ slice: 1000, translationCache: { kind: 'stalest', seed: 4 } });
+    const vms = [add(image), add(NOWHERE), add(kernel('mischief'), { commandLine: 'write-beyond' })];
+    hypervisor.run();
+    expect(vms.map((vm) => outcome(vm).instructions)).toEqual([
+      runBare(image).instructions,
+      runBare(NOWHERE).instructions,
+      runBare(kernel('mischief'), { commandLine: 'write-beyond' }).instructions,
+    ]);
+    expect(outcome(vms[0]).output).toBe(runBare(image).output);
+  });
+
   test('page faults of two VMs in turn keep their addresses apart', () => {
     const image = kernel('pages');
     const { hypervisor, add, outcome } = world({ slice: 50 });
@@ -388,7 +401,10 @@ describe('saving and restoring', () => {
     const fields = { ...state.vcpu.fields, GUEST_RFLAGS: 0 };
     hypervisor.restore(vm, { ...state, vcpu: { ...state.vcpu, fields } });
     hypervisor.run();
-    expect(vm.stopReason?.kind).toBe('entry-failure');
+    expect(vm.stopReason).toMatchObject({
+      kind: 'entry-failure',
+      message: expect.stringMatching(/invalid guest state\nguest.rflags.bit-1: GUEST_RFLAGS = 0000_0000h, /),
+    });
     expect(outcome(other).end).toBe('power-off');
   });
 });

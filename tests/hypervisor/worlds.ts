@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { assemble } from '../../src/asm/index.ts';
 import { Hypervisor, type HypervisorOptions, type VmConfig } from '../../src/hypervisor/hypervisor.ts';
 import type { Vm } from '../../src/hypervisor/vm.ts';
-import { Machine } from '../../src/machine/machine.ts';
+import { Machine, type MachineOptions } from '../../src/machine/machine.ts';
 import { RootModePort } from '../../src/machine/root-mode-port.ts';
 
 const GUESTS = new URL('../../guests/', import.meta.url);
@@ -113,8 +113,9 @@ export function runBare(image: Uint8Array, options: Partial<VmConfig> = {}, maxI
 }
 
 /** A machine with a hypervisor, and lines that collect what its VMs print. */
-export function world(options: HypervisorOptions = {}, memory = 64 * MIB) {
-  const machine = new Machine({ memory });
+export function world(options: HypervisorOptions & Pick<MachineOptions, 'translationCache'> = {}, memory = 64 * MIB) {
+  const { translationCache } = options;
+  const machine = new Machine({ memory, ...(translationCache ? { translationCache } : {}) });
   const hypervisor = new Hypervisor(new RootModePort(machine), options);
   const lines = new Map<Vm, { text: string }>();
   const add = (image: Uint8Array, config: Partial<VmConfig> = {}): Vm => {
