@@ -3,18 +3,19 @@
  *  Lifetime: a page's records live until bytes under them change (then the blocks concerned go stale, record by record) or
  *  the arena is full (then everything goes). Links join blocks of one page only, so they need no check of translations. */
 
-import { CONTEXT, CS, EIP, SEG_LIMIT } from '../base/registers.ts';
+import { CONTEXT, CS, EIP, SEG_LIMIT, START_EIP } from '../base/registers.ts';
 import { GP, UD } from '../base/signal.ts';
 import { PAGE_CODE } from '../mmu/physical-memory.ts';
 import { BlockBuilder } from './block-builder.ts';
 import { COLD_FORMS } from './cold.generated.ts';
 import type { Cpu } from './cpu.ts';
 import { decode } from './decode.ts';
+import { HOT_FORMS } from './forms.generated.ts';
 import { coldName } from './generate/operands.ts';
 import { handlers } from './handlers.ts';
 import type { Instruction } from './instruction.ts';
 import { currentMode, MODE_CODE32, MODES } from './mode.ts';
-import { LINK, MOVED, STALE } from './records.ts';
+import { FIRST_HOT, MOVED, STALE } from './records.ts';
 import type { Handler, Row } from './rows.ts';
 import { checkPrivilege } from './system/privilege.ts';
 
@@ -42,6 +43,15 @@ export interface CodePage {
 }
 
 const NO_ENTRIES = new Int32Array(4096);
+
+/** How a record of the loop runs out of line: its instruction and, if a Jcc is fused to it, that. */
+interface SlowForm {
+  readonly run: Handler<Cpu>;
+  readonly i: Instruction;
+  readonly jcc: { readonly run: Handler<Cpu>; readonly i: Instruction } | null;
+  /** Words of the record, 0 if it ends its block. */
+  readonly words: number;
+}
 
 /** The handler of a row, behind the privilege check that the row demands. */
 function handlerOf(row: Row): Handler<Cpu> {
@@ -74,6 +84,8 @@ export class CodeCache {
   readonly #byFrame = new Map<number, CodePage>();
   /** For each frame that holds code: one bit a byte, set where a block was decoded. */
   readonly #covered = new Map<number, Uint8Array>();
+  /** Records that had to run out of line, by place. Places are not used twice before `clear`. */
+  readonly #slow = new Map<number, SlowForm>();
   readonly #builder: BlockBuilder;
   readonly #cpu: Cpu;
   #next = 1;
@@ -159,13 +171,6 @@ export class CodeCache {
     return record;
   }
 
-  /** Offset in CS that a record stands for. */
-  offsetOf(record: number, pageOffset: number): number {
-    const kind = this.words[record];
-    if (kind === LINK || kind === LINK + 1) return (pageOffset + this.words[record + 2]) | 0;
-    return (pageOffset + (this.places[record] >> 6)) | 0;
-  }
-
   /** Bytes are about to be written to a frame that holds code. */
   written(at: number, length: number): void {
     for (let from = at; from < at + length; ) {
@@ -222,6 +227,7 @@ export class CodeCache {
     for (const page of this.#byFrame.values()) page.entries.fill(0);
     this.#byFrame.clear();
     this.#covered.clear();
+    this.#slow.clear();
     this.instructions = [];
     this.#next = 1;
     this.forgetFetches();
@@ -242,6 +248,37 @@ export class CodeCache {
       this.#numbers.set(key, number);
     }
     return { cold: list === this.cold, number };
+  }
+
+  /** Runs the record at `at` (of the page in `slot`) out of line. Returns the next record, or, where it ended its block, minus the
+   *  number of instructions it stands for; then EIP says how to go on. */
+  runSlowly(cpu: Cpu, at: number, slot: number): number {
+    const form = this.#slow.get(at) ?? this.#slowForm(cpu, at, slot);
+    const { S } = cpu;
+    S[EIP] = (S[START_EIP] + form.i.length) | 0;
+    form.run(cpu, form.i);
+    if (form.words !== 0) return at + form.words;
+    if (form.jcc === null) return -1;
+    S[EIP] = (S[EIP] + form.jcc.i.length) | 0;
+    form.jcc.run(cpu, form.jcc.i);
+    return -2;
+  }
+
+  #slowForm(cpu: Cpu, at: number, slot: number): SlowForm {
+    const { frame, mode } = this.#pages[slot] as CodePage;
+    const [name, words] = HOT_FORMS[this.words[at] - FIRST_HOT] as readonly [string, number];
+    const decodeAt = (offset: number): { run: Handler<Cpu>; i: Instruction } => {
+      const place = frame * 4096 + offset;
+      const i = decode(cpu.memory.u8, place, (frame + 1) * 4096, (mode & MODE_CODE32) !== 0 ? 4 : 2) as Instruction;
+      const { cold, number } = this.numberOf(i.row, i);
+      return { run: (cold ? this.cold : this.handlers)[number] as Handler<Cpu>, i };
+    };
+    const offset = this.places[at] >> 6;
+    const first = decodeAt(offset);
+    const jcc = /_j[0-9a-f]$/.test(name) ? decodeAt(offset + first.i.length) : null;
+    const form = { ...first, jcc, words: jcc !== null || first.i.row.endsBlock ? 0 : words };
+    this.#slow.set(at, form);
+    return form;
   }
 
   /** An instruction that crosses into the next page: both pages are fetched at each execution, nothing is kept. */

@@ -18,7 +18,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
   const S = x.S, S8 = x.S8, S16 = x.S16, m = x.mmu, T = m.T, M = x.memory.i32, M8 = x.memory.u8, M16 = x.memory.u16;
   const code = x.code, C = code.words, D = code.places, tags = code.tags, entries = code.entries;
   let n = budget, p = -1, P = 0, E = entries[0] as Int32Array, B = 0;
-  let t0 = 0, t1 = 0, t2 = 0, t3 = 0, t4 = 0, t5 = 0, t6 = 0, t7 = 0, t8 = 0, t9 = 0, t10 = 0, t11 = 0, t12 = 0, t13 = 0, t14 = 0, t15 = 0;
+  let a = 0, e = 0, w = 0, t0 = 0, t1 = 0, t2 = 0, t3 = 0, t4 = 0, t5 = 0, t6 = 0, t7 = 0, t8 = 0, t9 = 0, t10 = 0, t11 = 0, t12 = 0, t13 = 0, t14 = 0, t15 = 0;
   try {
     run: for (;;) {
       p = -1;
@@ -96,45 +96,45 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           p += 3; continue;
         }
         case 10: { // mov_r4_b4
-          t0 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
-          S[C[p + 1]] = t2;
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t0 = M[(a ^ e) >> 2];
+          S[C[p + 1]] = t0;
           p += 4; continue;
         }
         case 11: { // mov_r4_x4
-          t0 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
-          S[C[p + 1]] = t2;
+          a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t0 = M[(a ^ e) >> 2];
+          S[C[p + 1]] = t0;
           p += 6; continue;
         }
         case 12: { // mov_b4_r4
           t0 = S[C[p + 3]];
-          t1 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t2 = T[B + 1048576 + (t1 >>> 12)];
-          if (((t2 | t1) & 3) === 0) M[(t1 ^ t2) >> 2] = t0; else m.write32(t1, t0);
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 1; break; }
+          M[(a ^ e) >> 2] = t0;
           p += 4; continue;
         }
         case 13: { // mov_x4_r4
           t0 = S[C[p + 5]];
-          t1 = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0;
-          t2 = T[B + 1048576 + (t1 >>> 12)];
-          if (((t2 | t1) & 3) === 0) M[(t1 ^ t2) >> 2] = t0; else m.write32(t1, t0);
+          a = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 1; break; }
+          M[(a ^ e) >> 2] = t0;
           p += 6; continue;
         }
         case 14: { // mov_b4_i4
           t0 = C[p + 3];
-          t1 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t2 = T[B + 1048576 + (t1 >>> 12)];
-          if (((t2 | t1) & 3) === 0) M[(t1 ^ t2) >> 2] = t0; else m.write32(t1, t0);
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 1; break; }
+          M[(a ^ e) >> 2] = t0;
           p += 4; continue;
         }
         case 15: { // mov_x4_i4
           t0 = C[p + 5];
-          t1 = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0;
-          t2 = T[B + 1048576 + (t1 >>> 12)];
-          if (((t2 | t1) & 3) === 0) M[(t1 ^ t2) >> 2] = t0; else m.write32(t1, t0);
+          a = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 1; break; }
+          M[(a ^ e) >> 2] = t0;
           p += 6; continue;
         }
         case 16: { // mov_h1_h1
@@ -148,59 +148,59 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           p += 3; continue;
         }
         case 18: { // mov_h1_b1
-          t0 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
-          S8[C[p + 1]] = t2;
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 0; break; }
+          t0 = M8[a ^ e];
+          S8[C[p + 1]] = t0;
           p += 4; continue;
         }
         case 19: { // mov_h1_x1
-          t0 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
-          S8[C[p + 1]] = t2;
+          a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 0; break; }
+          t0 = M8[a ^ e];
+          S8[C[p + 1]] = t0;
           p += 6; continue;
         }
         case 20: { // mov_b1_h1
           t0 = S8[C[p + 3]];
-          t1 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t2 = T[B + 1048576 + (t1 >>> 12)];
-          if ((t2 & 1) === 0) M8[t1 ^ t2] = t0; else m.write8(t1, t0);
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 1; break; }
+          M8[a ^ e] = t0;
           p += 4; continue;
         }
         case 21: { // mov_x1_h1
           t0 = S8[C[p + 5]];
-          t1 = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0;
-          t2 = T[B + 1048576 + (t1 >>> 12)];
-          if ((t2 & 1) === 0) M8[t1 ^ t2] = t0; else m.write8(t1, t0);
+          a = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 1; break; }
+          M8[a ^ e] = t0;
           p += 6; continue;
         }
         case 22: { // mov_b1_i1
           t0 = C[p + 3];
-          t1 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t2 = T[B + 1048576 + (t1 >>> 12)];
-          if ((t2 & 1) === 0) M8[t1 ^ t2] = t0; else m.write8(t1, t0);
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 1; break; }
+          M8[a ^ e] = t0;
           p += 4; continue;
         }
         case 23: { // mov_x1_i1
           t0 = C[p + 5];
-          t1 = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0;
-          t2 = T[B + 1048576 + (t1 >>> 12)];
-          if ((t2 & 1) === 0) M8[t1 ^ t2] = t0; else m.write8(t1, t0);
+          a = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 1; break; }
+          M8[a ^ e] = t0;
           p += 6; continue;
         }
         case 24: { // mov_q2_b2
-          t0 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = ((t1 | t0) & 1) === 0 ? M16[(t0 ^ t1) >> 1] : m.read16(t0);
-          S16[C[p + 1]] = t2;
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 1) !== 0) { w = 0; break; }
+          t0 = M16[(a ^ e) >> 1];
+          S16[C[p + 1]] = t0;
           p += 4; continue;
         }
         case 25: { // mov_b2_q2
           t0 = S16[C[p + 3]];
-          t1 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t2 = T[B + 1048576 + (t1 >>> 12)];
-          if (((t2 | t1) & 1) === 0) M16[(t1 ^ t2) >> 1] = t0; else m.write16(t1, t0);
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 1) !== 0) { w = 1; break; }
+          M16[(a ^ e) >> 1] = t0;
           p += 4; continue;
         }
         case 26: { // movzx_r4_h1
@@ -209,17 +209,17 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           p += 3; continue;
         }
         case 27: { // movzx_r4_b1
-          t0 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
-          S[C[p + 1]] = t2;
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 0; break; }
+          t0 = M8[a ^ e];
+          S[C[p + 1]] = t0;
           p += 4; continue;
         }
         case 28: { // movzx_r4_x1
-          t0 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
-          S[C[p + 1]] = t2;
+          a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 0; break; }
+          t0 = M8[a ^ e];
+          S[C[p + 1]] = t0;
           p += 6; continue;
         }
         case 29: { // movzx_r4_q2
@@ -228,17 +228,17 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           p += 3; continue;
         }
         case 30: { // movzx_r4_b2
-          t0 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = ((t1 | t0) & 1) === 0 ? M16[(t0 ^ t1) >> 1] : m.read16(t0);
-          S[C[p + 1]] = t2;
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 1) !== 0) { w = 0; break; }
+          t0 = M16[(a ^ e) >> 1];
+          S[C[p + 1]] = t0;
           p += 4; continue;
         }
         case 31: { // movzx_r4_x2
-          t0 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = ((t1 | t0) & 1) === 0 ? M16[(t0 ^ t1) >> 1] : m.read16(t0);
-          S[C[p + 1]] = t2;
+          a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 1) !== 0) { w = 0; break; }
+          t0 = M16[(a ^ e) >> 1];
+          S[C[p + 1]] = t0;
           p += 6; continue;
         }
         case 32: { // movsx_r4_h1
@@ -247,17 +247,17 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           p += 3; continue;
         }
         case 33: { // movsx_r4_b1
-          t0 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
-          S[C[p + 1]] = ((t2 << 24) >> 24);
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 0; break; }
+          t0 = M8[a ^ e];
+          S[C[p + 1]] = ((t0 << 24) >> 24);
           p += 4; continue;
         }
         case 34: { // movsx_r4_x1
-          t0 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
-          S[C[p + 1]] = ((t2 << 24) >> 24);
+          a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 0; break; }
+          t0 = M8[a ^ e];
+          S[C[p + 1]] = ((t0 << 24) >> 24);
           p += 6; continue;
         }
         case 35: { // movsx_r4_q2
@@ -266,17 +266,17 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           p += 3; continue;
         }
         case 36: { // movsx_r4_b2
-          t0 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = ((t1 | t0) & 1) === 0 ? M16[(t0 ^ t1) >> 1] : m.read16(t0);
-          S[C[p + 1]] = ((t2 << 16) >> 16);
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 1) !== 0) { w = 0; break; }
+          t0 = M16[(a ^ e) >> 1];
+          S[C[p + 1]] = ((t0 << 16) >> 16);
           p += 4; continue;
         }
         case 37: { // movsx_r4_x2
-          t0 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = ((t1 | t0) & 1) === 0 ? M16[(t0 ^ t1) >> 1] : m.read16(t0);
-          S[C[p + 1]] = ((t2 << 16) >> 16);
+          a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 1) !== 0) { w = 0; break; }
+          t0 = M16[(a ^ e) >> 1];
+          S[C[p + 1]] = ((t0 << 16) >> 16);
           p += 6; continue;
         }
         case 38: { // lea_r4_b4
@@ -313,52 +313,55 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
         }
         case 43: { // add_r4_b4
           t0 = S[C[p + 1]];
-          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          t4 = (t0 + t3) | 0;
-          S[C[p + 1]] = t4;
-          S[10] = 6; S[11] = t0; S[12] = t4;
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t1 = M[(a ^ e) >> 2];
+          t2 = (t0 + t1) | 0;
+          S[C[p + 1]] = t2;
+          S[10] = 6; S[11] = t0; S[12] = t2;
           p += 4; continue;
         }
         case 44: { // add_r4_x4
           t0 = S[C[p + 1]];
-          t1 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          t4 = (t0 + t3) | 0;
-          S[C[p + 1]] = t4;
-          S[10] = 6; S[11] = t0; S[12] = t4;
+          a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t1 = M[(a ^ e) >> 2];
+          t2 = (t0 + t1) | 0;
+          S[C[p + 1]] = t2;
+          S[10] = 6; S[11] = t0; S[12] = t2;
           p += 6; continue;
         }
         case 45: { // add_b4_r4
-          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t1 = T[B + 1048576 + (t0 >>> 12)];
-          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else { t2 = -1; t3 = m.readForWrite32(t0); }
-          t4 = S[C[p + 3]];
-          t5 = (t3 + t4) | 0;
-          if (t2 >= 0) M[t2] = t5; else m.write32(t0, t5);
-          S[10] = 6; S[11] = t3; S[12] = t5;
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 1; break; }
+          t0 = (a ^ e) >> 2;
+          t1 = M[t0];
+          t2 = S[C[p + 3]];
+          t3 = (t1 + t2) | 0;
+          M[t0] = t3;
+          S[10] = 6; S[11] = t1; S[12] = t3;
           p += 4; continue;
         }
         case 46: { // add_b4_i4
-          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t1 = T[B + 1048576 + (t0 >>> 12)];
-          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else { t2 = -1; t3 = m.readForWrite32(t0); }
-          t4 = C[p + 3];
-          t5 = (t3 + t4) | 0;
-          if (t2 >= 0) M[t2] = t5; else m.write32(t0, t5);
-          S[10] = 6; S[11] = t3; S[12] = t5;
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 1; break; }
+          t0 = (a ^ e) >> 2;
+          t1 = M[t0];
+          t2 = C[p + 3];
+          t3 = (t1 + t2) | 0;
+          M[t0] = t3;
+          S[10] = 6; S[11] = t1; S[12] = t3;
           p += 4; continue;
         }
         case 47: { // add_x4_r4
-          t0 = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0;
-          t1 = T[B + 1048576 + (t0 >>> 12)];
-          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else { t2 = -1; t3 = m.readForWrite32(t0); }
-          t4 = S[C[p + 5]];
-          t5 = (t3 + t4) | 0;
-          if (t2 >= 0) M[t2] = t5; else m.write32(t0, t5);
-          S[10] = 6; S[11] = t3; S[12] = t5;
+          a = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 1; break; }
+          t0 = (a ^ e) >> 2;
+          t1 = M[t0];
+          t2 = S[C[p + 5]];
+          t3 = (t1 + t2) | 0;
+          M[t0] = t3;
+          S[10] = 6; S[11] = t1; S[12] = t3;
           p += 6; continue;
         }
         case 48: { // add_h1_h1
@@ -379,32 +382,33 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
         }
         case 50: { // add_h1_b1
           t0 = S8[C[p + 1]];
-          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = (t2 & 1) === 0 ? M8[t1 ^ t2] : m.read8(t1);
-          t4 = (t0 + t3) | 0;
-          S8[C[p + 1]] = t4;
-          S[10] = 4; S[11] = t0; S[12] = t4;
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 0; break; }
+          t1 = M8[a ^ e];
+          t2 = (t0 + t1) | 0;
+          S8[C[p + 1]] = t2;
+          S[10] = 4; S[11] = t0; S[12] = t2;
           p += 4; continue;
         }
         case 51: { // add_h1_x1
           t0 = S8[C[p + 1]];
-          t1 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = (t2 & 1) === 0 ? M8[t1 ^ t2] : m.read8(t1);
-          t4 = (t0 + t3) | 0;
-          S8[C[p + 1]] = t4;
-          S[10] = 4; S[11] = t0; S[12] = t4;
+          a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 0; break; }
+          t1 = M8[a ^ e];
+          t2 = (t0 + t1) | 0;
+          S8[C[p + 1]] = t2;
+          S[10] = 4; S[11] = t0; S[12] = t2;
           p += 6; continue;
         }
         case 52: { // add_b1_h1
-          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t1 = T[B + 1048576 + (t0 >>> 12)];
-          if ((t1 & 1) === 0) { t2 = t0 ^ t1; t3 = M8[t2]; } else { t2 = -1; t3 = m.readForWrite8(t0); }
-          t4 = S8[C[p + 3]];
-          t5 = (t3 + t4) | 0;
-          if (t2 >= 0) M8[t2] = t5; else m.write8(t0, t5);
-          S[10] = 4; S[11] = t3; S[12] = t5;
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 1; break; }
+          t0 = a ^ e;
+          t1 = M8[t0];
+          t2 = S8[C[p + 3]];
+          t3 = (t1 + t2) | 0;
+          M8[t0] = t3;
+          S[10] = 4; S[11] = t1; S[12] = t3;
           p += 4; continue;
         }
         case 53: { // sub_r4_r4
@@ -425,32 +429,34 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
         }
         case 55: { // sub_r4_b4
           t0 = S[C[p + 1]];
-          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          t4 = (t0 - t3) | 0;
-          S[C[p + 1]] = t4;
-          S[10] = 14; S[11] = t0; S[12] = t4;
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t1 = M[(a ^ e) >> 2];
+          t2 = (t0 - t1) | 0;
+          S[C[p + 1]] = t2;
+          S[10] = 14; S[11] = t0; S[12] = t2;
           p += 4; continue;
         }
         case 56: { // sub_b4_r4
-          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t1 = T[B + 1048576 + (t0 >>> 12)];
-          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else { t2 = -1; t3 = m.readForWrite32(t0); }
-          t4 = S[C[p + 3]];
-          t5 = (t3 - t4) | 0;
-          if (t2 >= 0) M[t2] = t5; else m.write32(t0, t5);
-          S[10] = 14; S[11] = t3; S[12] = t5;
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 1; break; }
+          t0 = (a ^ e) >> 2;
+          t1 = M[t0];
+          t2 = S[C[p + 3]];
+          t3 = (t1 - t2) | 0;
+          M[t0] = t3;
+          S[10] = 14; S[11] = t1; S[12] = t3;
           p += 4; continue;
         }
         case 57: { // sub_b4_i4
-          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t1 = T[B + 1048576 + (t0 >>> 12)];
-          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else { t2 = -1; t3 = m.readForWrite32(t0); }
-          t4 = C[p + 3];
-          t5 = (t3 - t4) | 0;
-          if (t2 >= 0) M[t2] = t5; else m.write32(t0, t5);
-          S[10] = 14; S[11] = t3; S[12] = t5;
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 1; break; }
+          t0 = (a ^ e) >> 2;
+          t1 = M[t0];
+          t2 = C[p + 3];
+          t3 = (t1 - t2) | 0;
+          M[t0] = t3;
+          S[10] = 14; S[11] = t1; S[12] = t3;
           p += 4; continue;
         }
         case 58: { // sub_h1_h1
@@ -487,22 +493,23 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
         }
         case 62: { // and_r4_b4
           t0 = S[C[p + 1]];
-          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          t4 = t0 & t3;
-          S[C[p + 1]] = t4;
-          S[10] = 22; S[11] = t0; S[12] = t4;
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t1 = M[(a ^ e) >> 2];
+          t2 = t0 & t1;
+          S[C[p + 1]] = t2;
+          S[10] = 22; S[11] = t0; S[12] = t2;
           p += 4; continue;
         }
         case 63: { // and_b4_i4
-          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t1 = T[B + 1048576 + (t0 >>> 12)];
-          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else { t2 = -1; t3 = m.readForWrite32(t0); }
-          t4 = C[p + 3];
-          t5 = t3 & t4;
-          if (t2 >= 0) M[t2] = t5; else m.write32(t0, t5);
-          S[10] = 22; S[11] = t3; S[12] = t5;
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 1; break; }
+          t0 = (a ^ e) >> 2;
+          t1 = M[t0];
+          t2 = C[p + 3];
+          t3 = t1 & t2;
+          M[t0] = t3;
+          S[10] = 22; S[11] = t1; S[12] = t3;
           p += 4; continue;
         }
         case 64: { // and_h1_h1
@@ -539,32 +546,34 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
         }
         case 68: { // or_r4_b4
           t0 = S[C[p + 1]];
-          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          t4 = t0 | t3;
-          S[C[p + 1]] = t4;
-          S[10] = 22; S[11] = t0; S[12] = t4;
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t1 = M[(a ^ e) >> 2];
+          t2 = t0 | t1;
+          S[C[p + 1]] = t2;
+          S[10] = 22; S[11] = t0; S[12] = t2;
           p += 4; continue;
         }
         case 69: { // or_b4_r4
-          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t1 = T[B + 1048576 + (t0 >>> 12)];
-          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else { t2 = -1; t3 = m.readForWrite32(t0); }
-          t4 = S[C[p + 3]];
-          t5 = t3 | t4;
-          if (t2 >= 0) M[t2] = t5; else m.write32(t0, t5);
-          S[10] = 22; S[11] = t3; S[12] = t5;
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 1; break; }
+          t0 = (a ^ e) >> 2;
+          t1 = M[t0];
+          t2 = S[C[p + 3]];
+          t3 = t1 | t2;
+          M[t0] = t3;
+          S[10] = 22; S[11] = t1; S[12] = t3;
           p += 4; continue;
         }
         case 70: { // or_b4_i4
-          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t1 = T[B + 1048576 + (t0 >>> 12)];
-          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else { t2 = -1; t3 = m.readForWrite32(t0); }
-          t4 = C[p + 3];
-          t5 = t3 | t4;
-          if (t2 >= 0) M[t2] = t5; else m.write32(t0, t5);
-          S[10] = 22; S[11] = t3; S[12] = t5;
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 1; break; }
+          t0 = (a ^ e) >> 2;
+          t1 = M[t0];
+          t2 = C[p + 3];
+          t3 = t1 | t2;
+          M[t0] = t3;
+          S[10] = 22; S[11] = t1; S[12] = t3;
           p += 4; continue;
         }
         case 71: { // or_h1_h1
@@ -601,22 +610,22 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
         }
         case 75: { // xor_r4_b4
           t0 = S[C[p + 1]];
-          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          t4 = t0 ^ t3;
-          S[C[p + 1]] = t4;
-          S[10] = 22; S[11] = t0; S[12] = t4;
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t1 = M[(a ^ e) >> 2];
+          t2 = t0 ^ t1;
+          S[C[p + 1]] = t2;
+          S[10] = 22; S[11] = t0; S[12] = t2;
           p += 4; continue;
         }
         case 76: { // xor_r4_x4
           t0 = S[C[p + 1]];
-          t1 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          t4 = t0 ^ t3;
-          S[C[p + 1]] = t4;
-          S[10] = 22; S[11] = t0; S[12] = t4;
+          a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t1 = M[(a ^ e) >> 2];
+          t2 = t0 ^ t1;
+          S[C[p + 1]] = t2;
+          S[10] = 22; S[11] = t0; S[12] = t2;
           p += 6; continue;
         }
         case 77: { // xor_h1_h1
@@ -637,22 +646,22 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
         }
         case 79: { // xor_h1_b1
           t0 = S8[C[p + 1]];
-          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = (t2 & 1) === 0 ? M8[t1 ^ t2] : m.read8(t1);
-          t4 = t0 ^ t3;
-          S8[C[p + 1]] = t4;
-          S[10] = 20; S[11] = t0; S[12] = t4;
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 0; break; }
+          t1 = M8[a ^ e];
+          t2 = t0 ^ t1;
+          S8[C[p + 1]] = t2;
+          S[10] = 20; S[11] = t0; S[12] = t2;
           p += 4; continue;
         }
         case 80: { // xor_h1_x1
           t0 = S8[C[p + 1]];
-          t1 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = (t2 & 1) === 0 ? M8[t1 ^ t2] : m.read8(t1);
-          t4 = t0 ^ t3;
-          S8[C[p + 1]] = t4;
-          S[10] = 20; S[11] = t0; S[12] = t4;
+          a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 0; break; }
+          t1 = M8[a ^ e];
+          t2 = t0 ^ t1;
+          S8[C[p + 1]] = t2;
+          S[10] = 20; S[11] = t0; S[12] = t2;
           p += 6; continue;
         }
         case 81: { // cmp_r4_r4
@@ -671,29 +680,29 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
         }
         case 83: { // cmp_r4_b4
           t0 = S[C[p + 1]];
-          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          t4 = (t0 - t3) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t4;
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t1 = M[(a ^ e) >> 2];
+          t2 = (t0 - t1) | 0;
+          S[10] = 14; S[11] = t0; S[12] = t2;
           p += 4; continue;
         }
         case 84: { // cmp_b4_r4
-          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
-          t3 = S[C[p + 3]];
-          t4 = (t2 - t3) | 0;
-          S[10] = 14; S[11] = t2; S[12] = t4;
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t0 = M[(a ^ e) >> 2];
+          t1 = S[C[p + 3]];
+          t2 = (t0 - t1) | 0;
+          S[10] = 14; S[11] = t0; S[12] = t2;
           p += 4; continue;
         }
         case 85: { // cmp_b4_i4
-          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
-          t3 = C[p + 3];
-          t4 = (t2 - t3) | 0;
-          S[10] = 14; S[11] = t2; S[12] = t4;
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t0 = M[(a ^ e) >> 2];
+          t1 = C[p + 3];
+          t2 = (t0 - t1) | 0;
+          S[10] = 14; S[11] = t0; S[12] = t2;
           p += 4; continue;
         }
         case 86: { // cmp_h1_h1
@@ -711,12 +720,12 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           p += 3; continue;
         }
         case 88: { // cmp_b1_i1
-          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
-          t3 = C[p + 3];
-          t4 = (t2 - t3) | 0;
-          S[10] = 12; S[11] = t2; S[12] = t4;
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 0; break; }
+          t0 = M8[a ^ e];
+          t1 = C[p + 3];
+          t2 = (t0 - t1) | 0;
+          S[10] = 12; S[11] = t0; S[12] = t2;
           p += 4; continue;
         }
         case 89: { // test_r4_r4
@@ -767,13 +776,13 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
         }
         case 95: { // adc_r4_b4
           t0 = S[C[p + 1]];
-          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          t4 = carry(S);
-          t5 = (t0 + t3 + t4) | 0;
-          S[C[p + 1]] = t5;
-          S[10] = 4 + (t4 << 2) + 2; S[11] = t0; S[12] = t5;
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t1 = M[(a ^ e) >> 2];
+          t2 = carry(S);
+          t3 = (t0 + t1 + t2) | 0;
+          S[C[p + 1]] = t3;
+          S[10] = 4 + (t2 << 2) + 2; S[11] = t0; S[12] = t3;
           p += 4; continue;
         }
         case 96: { // adc_h1_h1
@@ -845,12 +854,13 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           p += 2; continue;
         }
         case 104: { // inc_b4
-          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t1 = T[B + 1048576 + (t0 >>> 12)];
-          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else { t2 = -1; t3 = m.readForWrite32(t0); }
-          t4 = (t3 + 1) | 0;
-          if (t2 >= 0) M[t2] = t4; else m.write32(t0, t4);
-          S[10] = (S[10] & 255) | 1536; S[20] = t4;
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 1; break; }
+          t0 = (a ^ e) >> 2;
+          t1 = M[t0];
+          t2 = (t1 + 1) | 0;
+          M[t0] = t2;
+          S[10] = (S[10] & 255) | 1536; S[20] = t2;
           p += 3; continue;
         }
         case 105: { // dec_r4
@@ -868,12 +878,13 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           p += 2; continue;
         }
         case 107: { // dec_b4
-          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t1 = T[B + 1048576 + (t0 >>> 12)];
-          if (((t1 | t0) & 3) === 0) { t2 = (t0 ^ t1) >> 2; t3 = M[t2]; } else { t2 = -1; t3 = m.readForWrite32(t0); }
-          t4 = (t3 - 1) | 0;
-          if (t2 >= 0) M[t2] = t4; else m.write32(t0, t4);
-          S[10] = (S[10] & 255) | 2560; S[20] = t4;
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 1; break; }
+          t0 = (a ^ e) >> 2;
+          t1 = M[t0];
+          t2 = (t1 - 1) | 0;
+          M[t0] = t2;
+          S[10] = (S[10] & 255) | 2560; S[20] = t2;
           p += 3; continue;
         }
         case 108: { // neg_r4
@@ -987,11 +998,11 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
         }
         case 121: { // add_r4_b4_quiet
           t0 = S[C[p + 1]];
-          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          t4 = (t0 + t3) | 0;
-          S[C[p + 1]] = t4;
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t1 = M[(a ^ e) >> 2];
+          t2 = (t0 + t1) | 0;
+          S[C[p + 1]] = t2;
           p += 4; continue;
         }
         case 122: { // sub_r4_r4_quiet
@@ -1038,11 +1049,11 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
         }
         case 128: { // xor_r4_x4_quiet
           t0 = S[C[p + 1]];
-          t1 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          t4 = t0 ^ t3;
-          S[C[p + 1]] = t4;
+          a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t1 = M[(a ^ e) >> 2];
+          t2 = t0 ^ t1;
+          S[C[p + 1]] = t2;
           p += 6; continue;
         }
         case 129: { // inc_r4_quiet
@@ -1095,22 +1106,22 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
         }
         case 136: { // imul2_r4_b4
           t0 = S[C[p + 1]];
-          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          t4 = Math.imul(t0, t3);
-          S[C[p + 1]] = t4;
-          S[10] = 38; S[11] = t0 * t3 === t4 ? 0 : 1; S[12] = t4;
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t1 = M[(a ^ e) >> 2];
+          t2 = Math.imul(t0, t1);
+          S[C[p + 1]] = t2;
+          S[10] = 38; S[11] = t0 * t1 === t2 ? 0 : 1; S[12] = t2;
           p += 4; continue;
         }
         case 137: { // imul2_r4_x4
           t0 = S[C[p + 1]];
-          t1 = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          t4 = Math.imul(t0, t3);
-          S[C[p + 1]] = t4;
-          S[10] = 38; S[11] = t0 * t3 === t4 ? 0 : 1; S[12] = t4;
+          a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t1 = M[(a ^ e) >> 2];
+          t2 = Math.imul(t0, t1);
+          S[C[p + 1]] = t2;
+          S[10] = 38; S[11] = t0 * t1 === t2 ? 0 : 1; S[12] = t2;
           p += 6; continue;
         }
         case 138: { // imul3_r4_r4_i4
@@ -1144,57 +1155,52 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           S[10] = 38; S[11] = t3 === 0 ? 0 : 1; S[12] = t2;
           p += 2; continue;
         }
-        case 142: { // cwd_
+        case 142: { // cwd
           S[2] = S[0] >> 31;
           p += 2; continue;
         }
-        case 143: { // nop_
+        case 143: { // nop
           p += 2; continue;
         }
         case 144: { // push_r4
           t0 = S[C[p + 1]];
-          t1 = (S[4] - 4) | 0;
-          t2 = t1;
-          t3 = T[B + 1048576 + (t2 >>> 12)];
-          if (((t3 | t2) & 3) === 0) M[(t2 ^ t3) >> 2] = t0; else m.write32(t2, t0);
-          S[4] = t1;
+          a = (S[4] - 4) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 1; break; }
+          M[(a ^ e) >> 2] = t0;
+          S[4] = a;
           p += 2; continue;
         }
         case 145: { // push_i4
           t0 = C[p + 1];
-          t1 = (S[4] - 4) | 0;
-          t2 = t1;
-          t3 = T[B + 1048576 + (t2 >>> 12)];
-          if (((t3 | t2) & 3) === 0) M[(t2 ^ t3) >> 2] = t0; else m.write32(t2, t0);
-          S[4] = t1;
+          a = (S[4] - 4) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 1; break; }
+          M[(a ^ e) >> 2] = t0;
+          S[4] = a;
           p += 2; continue;
         }
         case 146: { // push_b4
-          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
-          t3 = (S[4] - 4) | 0;
-          t4 = t3;
-          t5 = T[B + 1048576 + (t4 >>> 12)];
-          if (((t5 | t4) & 3) === 0) M[(t4 ^ t5) >> 2] = t2; else m.write32(t4, t2);
-          S[4] = t3;
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t0 = M[(a ^ e) >> 2];
+          a = (S[4] - 4) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 3; break; }
+          M[(a ^ e) >> 2] = t0;
+          S[4] = a;
           p += 3; continue;
         }
         case 147: { // pop_r4
-          t0 = S[4];
-          t1 = t0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          S[4] = t0 + 4;
-          S[C[p + 1]] = t3;
+          a = S[4]; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t0 = M[(a ^ e) >> 2];
+          S[4] = a + 4;
+          S[C[p + 1]] = t0;
           p += 2; continue;
         }
-        case 148: { // leave_
-          t0 = S[5];
-          t1 = t0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          S[4] = t0 + 4; S[5] = t3;
+        case 148: { // leave
+          a = S[5]; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t0 = M[(a ^ e) >> 2];
+          S[4] = a + 4; S[5] = t0;
           p += 2; continue;
         }
         case 149: { // setcc_h1
@@ -1208,94 +1214,81 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           }
           p += 4; continue;
         }
-        case 151: { // jmpNear_
-          t0 = C[p + 3];
-          t1 = C[p + 2];
-          n -= t1; p = t0;
+        case 151: { // jmpNear
+          n -= C[p + 2]; p = C[p + 3];
           if (n < 0) break run; continue;
         }
-        case 152: { // callNear_
-          t0 = C[p + 3];
-          t1 = C[p + 2];
-          t2 = (S[4] - 4) | 0;
-          t3 = t2;
-          t4 = T[B + 1048576 + (t3 >>> 12)];
-          if (((t4 | t3) & 3) === 0) M[(t3 ^ t4) >> 2] = (P + C[p + 4]) | 0; else m.write32(t3, (P + C[p + 4]) | 0);
-          S[4] = t2;
-          n -= t1; p = t0;
+        case 152: { // callNear
+          a = (S[4] - 4) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 1; break; }
+          M[(a ^ e) >> 2] = (P + C[p + 4]) | 0;
+          S[4] = a;
+          n -= C[p + 2]; p = C[p + 3];
           if (n < 0) break run; continue;
         }
         case 153: { // jmpIndirect_r4
           t0 = S[C[p + 1]];
-          t1 = C[p + 2];
-          n -= t1;
-          t2 = (t0 & -4096) === P ? E[t0 & 4095] : 0;
-          if (t2 !== 0 && n >= 0) { p = t2; continue; }
+          n -= C[p + 2];
+          t1 = (t0 & -4096) === P ? E[t0 & 4095] : 0;
+          if (t1 !== 0 && n >= 0) { p = t1; continue; }
           S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
         case 154: { // jmpIndirect_x4
-          t0 = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
-          t3 = C[p + 5];
-          n -= t3;
-          t4 = (t2 & -4096) === P ? E[t2 & 4095] : 0;
-          if (t4 !== 0 && n >= 0) { p = t4; continue; }
-          S[9] = t2; p = -1; if (n < 0) break run; continue run;
+          a = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t0 = M[(a ^ e) >> 2];
+          n -= C[p + 5];
+          t1 = (t0 & -4096) === P ? E[t0 & 4095] : 0;
+          if (t1 !== 0 && n >= 0) { p = t1; continue; }
+          S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
         case 155: { // callIndirect_r4
           t0 = S[C[p + 1]];
-          t1 = C[p + 2];
-          t2 = (S[4] - 4) | 0;
-          t3 = t2;
-          t4 = T[B + 1048576 + (t3 >>> 12)];
-          if (((t4 | t3) & 3) === 0) M[(t3 ^ t4) >> 2] = (P + C[p + 3]) | 0; else m.write32(t3, (P + C[p + 3]) | 0);
-          S[4] = t2;
-          n -= t1;
-          t5 = (t0 & -4096) === P ? E[t0 & 4095] : 0;
-          if (t5 !== 0 && n >= 0) { p = t5; continue; }
+          a = (S[4] - 4) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 1; break; }
+          M[(a ^ e) >> 2] = (P + C[p + 3]) | 0;
+          S[4] = a;
+          n -= C[p + 2];
+          t1 = (t0 & -4096) === P ? E[t0 & 4095] : 0;
+          if (t1 !== 0 && n >= 0) { p = t1; continue; }
           S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
         case 156: { // callIndirect_b4
-          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
-          t3 = C[p + 3];
-          t4 = (S[4] - 4) | 0;
-          t5 = t4;
-          t6 = T[B + 1048576 + (t5 >>> 12)];
-          if (((t6 | t5) & 3) === 0) M[(t5 ^ t6) >> 2] = (P + C[p + 4]) | 0; else m.write32(t5, (P + C[p + 4]) | 0);
-          S[4] = t4;
-          n -= t3;
-          t7 = (t2 & -4096) === P ? E[t2 & 4095] : 0;
-          if (t7 !== 0 && n >= 0) { p = t7; continue; }
-          S[9] = t2; p = -1; if (n < 0) break run; continue run;
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t0 = M[(a ^ e) >> 2];
+          a = (S[4] - 4) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 3; break; }
+          M[(a ^ e) >> 2] = (P + C[p + 4]) | 0;
+          S[4] = a;
+          n -= C[p + 3];
+          t1 = (t0 & -4096) === P ? E[t0 & 4095] : 0;
+          if (t1 !== 0 && n >= 0) { p = t1; continue; }
+          S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
-        case 157: { // retNear_
-          t0 = S[4];
-          t1 = t0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          S[4] = t0 + 4;
+        case 157: { // retNear
+          a = S[4]; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t0 = M[(a ^ e) >> 2];
+          S[4] = a + 4;
           n -= C[p + 2];
-          t4 = (t3 & -4096) === P ? E[t3 & 4095] : 0;
-          if (t4 !== 0 && n >= 0) { p = t4; continue; }
-          S[9] = t3; p = -1; if (n < 0) break run; continue run;
+          t1 = (t0 & -4096) === P ? E[t0 & 4095] : 0;
+          if (t1 !== 0 && n >= 0) { p = t1; continue; }
+          S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
         case 158: { // retNearImmediate_i4
           t0 = C[p + 1];
-          t1 = S[4];
-          t2 = t1;
-          t3 = T[B + (t2 >>> 12)];
-          t4 = ((t3 | t2) & 3) === 0 ? M[(t2 ^ t3) >> 2] : m.read32(t2);
-          S[4] = t1 + 4;
+          a = S[4]; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t1 = M[(a ^ e) >> 2];
+          S[4] = a + 4;
           S[4] += t0;
           n -= C[p + 2];
-          t5 = (t4 & -4096) === P ? E[t4 & 4095] : 0;
-          if (t5 !== 0 && n >= 0) { p = t5; continue; }
-          S[9] = t4; p = -1; if (n < 0) break run; continue run;
+          t2 = (t1 & -4096) === P ? E[t1 & 4095] : 0;
+          if (t2 !== 0 && n >= 0) { p = t2; continue; }
+          S[9] = t1; p = -1; if (n < 0) break run; continue run;
         }
-        case 159: { // jcc_
+        case 159: { // jcc
           n -= C[p + 3]; p = condition(S, C[p + 2]) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
@@ -1384,7 +1377,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
-          n -= C[p + 3]; p = (t0 >>> 0) < (0 >>> 0) ? C[p + 4] : C[p + 5];
+          n -= C[p + 3]; p = (t0 >>> 0) < (t1 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 171: { // cmp_r4_i4_j3
@@ -1392,7 +1385,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
-          n -= C[p + 3]; p = (t0 >>> 0) >= (0 >>> 0) ? C[p + 4] : C[p + 5];
+          n -= C[p + 3]; p = (t0 >>> 0) >= (t1 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 172: { // cmp_r4_i4_j4
@@ -1400,7 +1393,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
-          n -= C[p + 3]; p = t0 === 0 ? C[p + 4] : C[p + 5];
+          n -= C[p + 3]; p = t0 === t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 173: { // cmp_r4_i4_j5
@@ -1408,7 +1401,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
-          n -= C[p + 3]; p = t0 !== 0 ? C[p + 4] : C[p + 5];
+          n -= C[p + 3]; p = t0 !== t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 174: { // cmp_r4_i4_j6
@@ -1416,7 +1409,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
-          n -= C[p + 3]; p = (t0 >>> 0) <= (0 >>> 0) ? C[p + 4] : C[p + 5];
+          n -= C[p + 3]; p = (t0 >>> 0) <= (t1 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 175: { // cmp_r4_i4_j7
@@ -1424,7 +1417,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
-          n -= C[p + 3]; p = (t0 >>> 0) > (0 >>> 0) ? C[p + 4] : C[p + 5];
+          n -= C[p + 3]; p = (t0 >>> 0) > (t1 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 176: { // cmp_r4_i4_jc
@@ -1432,7 +1425,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
-          n -= C[p + 3]; p = t0 < 0 ? C[p + 4] : C[p + 5];
+          n -= C[p + 3]; p = t0 < t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 177: { // cmp_r4_i4_jd
@@ -1440,7 +1433,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
-          n -= C[p + 3]; p = t0 >= 0 ? C[p + 4] : C[p + 5];
+          n -= C[p + 3]; p = t0 >= t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 178: { // cmp_r4_i4_je
@@ -1448,7 +1441,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
-          n -= C[p + 3]; p = t0 <= 0 ? C[p + 4] : C[p + 5];
+          n -= C[p + 3]; p = t0 <= t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 179: { // cmp_r4_i4_jf
@@ -1456,167 +1449,167 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
           S[10] = 14; S[11] = t0; S[12] = t2;
-          n -= C[p + 3]; p = t0 > 0 ? C[p + 4] : C[p + 5];
+          n -= C[p + 3]; p = t0 > t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 180: { // cmp_r4_b4_j4
           t0 = S[C[p + 1]];
-          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          t4 = (t0 - t3) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t4;
-          n -= C[p + 4]; p = t0 === t3 ? C[p + 5] : C[p + 6];
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t1 = M[(a ^ e) >> 2];
+          t2 = (t0 - t1) | 0;
+          S[10] = 14; S[11] = t0; S[12] = t2;
+          n -= C[p + 4]; p = t0 === t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 181: { // cmp_r4_b4_j5
           t0 = S[C[p + 1]];
-          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          t4 = (t0 - t3) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t4;
-          n -= C[p + 4]; p = t0 !== t3 ? C[p + 5] : C[p + 6];
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t1 = M[(a ^ e) >> 2];
+          t2 = (t0 - t1) | 0;
+          S[10] = 14; S[11] = t0; S[12] = t2;
+          n -= C[p + 4]; p = t0 !== t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 182: { // cmp_r4_b4_j2
           t0 = S[C[p + 1]];
-          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          t4 = (t0 - t3) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t4;
-          n -= C[p + 4]; p = (t0 >>> 0) < (t3 >>> 0) ? C[p + 5] : C[p + 6];
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t1 = M[(a ^ e) >> 2];
+          t2 = (t0 - t1) | 0;
+          S[10] = 14; S[11] = t0; S[12] = t2;
+          n -= C[p + 4]; p = (t0 >>> 0) < (t1 >>> 0) ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 183: { // cmp_r4_b4_j3
           t0 = S[C[p + 1]];
-          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          t4 = (t0 - t3) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t4;
-          n -= C[p + 4]; p = (t0 >>> 0) >= (t3 >>> 0) ? C[p + 5] : C[p + 6];
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t1 = M[(a ^ e) >> 2];
+          t2 = (t0 - t1) | 0;
+          S[10] = 14; S[11] = t0; S[12] = t2;
+          n -= C[p + 4]; p = (t0 >>> 0) >= (t1 >>> 0) ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 184: { // cmp_r4_b4_jc
           t0 = S[C[p + 1]];
-          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          t4 = (t0 - t3) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t4;
-          n -= C[p + 4]; p = t0 < t3 ? C[p + 5] : C[p + 6];
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t1 = M[(a ^ e) >> 2];
+          t2 = (t0 - t1) | 0;
+          S[10] = 14; S[11] = t0; S[12] = t2;
+          n -= C[p + 4]; p = t0 < t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 185: { // cmp_r4_b4_jd
           t0 = S[C[p + 1]];
-          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          t4 = (t0 - t3) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t4;
-          n -= C[p + 4]; p = t0 >= t3 ? C[p + 5] : C[p + 6];
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t1 = M[(a ^ e) >> 2];
+          t2 = (t0 - t1) | 0;
+          S[10] = 14; S[11] = t0; S[12] = t2;
+          n -= C[p + 4]; p = t0 >= t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 186: { // cmp_r4_b4_je
           t0 = S[C[p + 1]];
-          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          t4 = (t0 - t3) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t4;
-          n -= C[p + 4]; p = t0 <= t3 ? C[p + 5] : C[p + 6];
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t1 = M[(a ^ e) >> 2];
+          t2 = (t0 - t1) | 0;
+          S[10] = 14; S[11] = t0; S[12] = t2;
+          n -= C[p + 4]; p = t0 <= t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 187: { // cmp_r4_b4_jf
           t0 = S[C[p + 1]];
-          t1 = (S[C[p + 2]] + C[p + 3]) | 0;
-          t2 = T[B + (t1 >>> 12)];
-          t3 = ((t2 | t1) & 3) === 0 ? M[(t1 ^ t2) >> 2] : m.read32(t1);
-          t4 = (t0 - t3) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t4;
-          n -= C[p + 4]; p = t0 > t3 ? C[p + 5] : C[p + 6];
+          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t1 = M[(a ^ e) >> 2];
+          t2 = (t0 - t1) | 0;
+          S[10] = 14; S[11] = t0; S[12] = t2;
+          n -= C[p + 4]; p = t0 > t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 188: { // cmp_b4_i4_j4
-          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
-          t3 = C[p + 3];
-          t4 = (t2 - t3) | 0;
-          S[10] = 14; S[11] = t2; S[12] = t4;
-          n -= C[p + 4]; p = t2 === 0 ? C[p + 5] : C[p + 6];
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t0 = M[(a ^ e) >> 2];
+          t1 = C[p + 3];
+          t2 = (t0 - t1) | 0;
+          S[10] = 14; S[11] = t0; S[12] = t2;
+          n -= C[p + 4]; p = t0 === t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 189: { // cmp_b4_i4_j5
-          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
-          t3 = C[p + 3];
-          t4 = (t2 - t3) | 0;
-          S[10] = 14; S[11] = t2; S[12] = t4;
-          n -= C[p + 4]; p = t2 !== 0 ? C[p + 5] : C[p + 6];
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t0 = M[(a ^ e) >> 2];
+          t1 = C[p + 3];
+          t2 = (t0 - t1) | 0;
+          S[10] = 14; S[11] = t0; S[12] = t2;
+          n -= C[p + 4]; p = t0 !== t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 190: { // cmp_b4_i4_j2
-          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
-          t3 = C[p + 3];
-          t4 = (t2 - t3) | 0;
-          S[10] = 14; S[11] = t2; S[12] = t4;
-          n -= C[p + 4]; p = (t2 >>> 0) < (0 >>> 0) ? C[p + 5] : C[p + 6];
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t0 = M[(a ^ e) >> 2];
+          t1 = C[p + 3];
+          t2 = (t0 - t1) | 0;
+          S[10] = 14; S[11] = t0; S[12] = t2;
+          n -= C[p + 4]; p = (t0 >>> 0) < (t1 >>> 0) ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 191: { // cmp_b4_i4_jc
-          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
-          t3 = C[p + 3];
-          t4 = (t2 - t3) | 0;
-          S[10] = 14; S[11] = t2; S[12] = t4;
-          n -= C[p + 4]; p = t2 < 0 ? C[p + 5] : C[p + 6];
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t0 = M[(a ^ e) >> 2];
+          t1 = C[p + 3];
+          t2 = (t0 - t1) | 0;
+          S[10] = 14; S[11] = t0; S[12] = t2;
+          n -= C[p + 4]; p = t0 < t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 192: { // cmp_b4_i4_je
-          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
-          t3 = C[p + 3];
-          t4 = (t2 - t3) | 0;
-          S[10] = 14; S[11] = t2; S[12] = t4;
-          n -= C[p + 4]; p = t2 <= 0 ? C[p + 5] : C[p + 6];
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t0 = M[(a ^ e) >> 2];
+          t1 = C[p + 3];
+          t2 = (t0 - t1) | 0;
+          S[10] = 14; S[11] = t0; S[12] = t2;
+          n -= C[p + 4]; p = t0 <= t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 193: { // cmp_b4_i4_jf
-          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = ((t1 | t0) & 3) === 0 ? M[(t0 ^ t1) >> 2] : m.read32(t0);
-          t3 = C[p + 3];
-          t4 = (t2 - t3) | 0;
-          S[10] = 14; S[11] = t2; S[12] = t4;
-          n -= C[p + 4]; p = t2 > 0 ? C[p + 5] : C[p + 6];
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t0 = M[(a ^ e) >> 2];
+          t1 = C[p + 3];
+          t2 = (t0 - t1) | 0;
+          S[10] = 14; S[11] = t0; S[12] = t2;
+          n -= C[p + 4]; p = t0 > t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 194: { // cmp_b1_i1_j4
-          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
-          t3 = C[p + 3];
-          t4 = (t2 - t3) | 0;
-          S[10] = 12; S[11] = t2; S[12] = t4;
-          n -= C[p + 4]; p = t2 === 0 ? C[p + 5] : C[p + 6];
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 0; break; }
+          t0 = M8[a ^ e];
+          t1 = C[p + 3];
+          t2 = (t0 - t1) | 0;
+          S[10] = 12; S[11] = t0; S[12] = t2;
+          n -= C[p + 4]; p = t0 === t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 195: { // cmp_b1_i1_j5
-          t0 = (S[C[p + 1]] + C[p + 2]) | 0;
-          t1 = T[B + (t0 >>> 12)];
-          t2 = (t1 & 1) === 0 ? M8[t0 ^ t1] : m.read8(t0);
-          t3 = C[p + 3];
-          t4 = (t2 - t3) | 0;
-          S[10] = 12; S[11] = t2; S[12] = t4;
-          n -= C[p + 4]; p = t2 !== 0 ? C[p + 5] : C[p + 6];
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 0; break; }
+          t0 = M8[a ^ e];
+          t1 = C[p + 3];
+          t2 = (t0 - t1) | 0;
+          S[10] = 12; S[11] = t0; S[12] = t2;
+          n -= C[p + 4]; p = t0 !== t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
         case 196: { // cmp_h1_i1_j4
@@ -1624,7 +1617,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
           S[10] = 12; S[11] = t0; S[12] = t2;
-          n -= C[p + 3]; p = t0 === 0 ? C[p + 4] : C[p + 5];
+          n -= C[p + 3]; p = t0 === t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 197: { // cmp_h1_i1_j5
@@ -1632,7 +1625,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
           S[10] = 12; S[11] = t0; S[12] = t2;
-          n -= C[p + 3]; p = t0 !== 0 ? C[p + 4] : C[p + 5];
+          n -= C[p + 3]; p = t0 !== t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 198: { // cmp_h1_i1_j2
@@ -1640,7 +1633,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
           S[10] = 12; S[11] = t0; S[12] = t2;
-          n -= C[p + 3]; p = t0 < 0 ? C[p + 4] : C[p + 5];
+          n -= C[p + 3]; p = t0 < t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 199: { // cmp_h1_i1_j6
@@ -1648,7 +1641,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
           S[10] = 12; S[11] = t0; S[12] = t2;
-          n -= C[p + 3]; p = t0 <= 0 ? C[p + 4] : C[p + 5];
+          n -= C[p + 3]; p = t0 <= t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 200: { // cmp_h1_i1_j7
@@ -1656,7 +1649,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
           S[10] = 12; S[11] = t0; S[12] = t2;
-          n -= C[p + 3]; p = t0 > 0 ? C[p + 4] : C[p + 5];
+          n -= C[p + 3]; p = t0 > t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 201: { // test_r4_r4_j4
@@ -1769,7 +1762,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t2 = (t0 - t1) | 0;
           S[C[p + 1]] = t2;
           S[10] = 14; S[11] = t0; S[12] = t2;
-          n -= C[p + 3]; p = t0 === 0 ? C[p + 4] : C[p + 5];
+          n -= C[p + 3]; p = t0 === t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         case 215: { // sub_r4_i4_j5
@@ -1778,15 +1771,24 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t2 = (t0 - t1) | 0;
           S[C[p + 1]] = t2;
           S[10] = 14; S[11] = t0; S[12] = t2;
-          n -= C[p + 3]; p = t0 !== 0 ? C[p + 4] : C[p + 5];
+          n -= C[p + 3]; p = t0 !== t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
         default:
           throw new Error(`no record ${C[p]} at ${p}`);
         }
+        // A memory access that the fast tables do not serve: fill the slot and try again, or run out of line.
+        if ((w & 2) === 0 && (T[B + (w << 20) + (a >>> 12)] & 1) !== 0 && (w === 0 ? m.ramForRead(a) : m.ramForWrite(a)) >= 0) continue;
+        S[19] = (P + (D[p] >> 6)) | 0;
+        x.remaining = n + headroom - (D[p] & 63);
+        const q = code.runSlowly(x, p, slot);
+        if (q < 0) { n -= (D[p] & 63) - q; p = -1; if (S[16] === 0 && n >= 0) continue run; break run; }
+        p = q;
+        if (S[16] !== 0) { n -= D[p] & 63; break run; }
       }
     }
-    if (p >= 0) S[9] = code.offsetOf(p, P);
+    // A link stands for its target, any other record for its own place.
+    if (p >= 0) S[9] = (P + (C[p] === 2 || C[p] === 3 ? C[p + 2] : D[p] >> 6)) | 0;
     x.remaining = n + headroom;
     return false;
   } catch (thrown) {

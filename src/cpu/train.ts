@@ -9,6 +9,7 @@ import {
   EBP,
   EBX,
   EDI,
+  EFLAGS,
   EIP,
   ESI,
   ESP,
@@ -73,7 +74,14 @@ function go(cpu: Cpu, eip: number, n: number): void {
 }
 
 /** Writes a record of form `number` whose branches lead to `stop`; returns its words. */
-function writeRecord(words: Int32Array, at: number, number: number, stop: number, displacement: number): number {
+function writeRecord(
+  words: Int32Array,
+  at: number,
+  number: number,
+  stop: number,
+  displacement: number,
+  immediate: number,
+): number {
   const [name, size] = HOT_FORMS[number - FIRST_HOT] as readonly [string, number];
   const parts = name.split('_');
   words[at] = number;
@@ -91,7 +99,7 @@ function writeRecord(words: Int32Array, at: number, number: number, stop: number
         if (part !== 'quiet') words[k++] = registers++ === 0 ? 0 : EBX << 1;
         break;
       case 'i':
-        words[k++] = 3;
+        words[k++] = /^(sh|sa|ro)/.test(name) ? 3 : part === 'i1' ? immediate & 0xff : immediate;
         break;
       case 'b':
         words[k++] = ESI;
@@ -142,9 +150,11 @@ export function trainInterpreter(): void {
   const page = entries[tags.findIndex((tag) => tag >= 0)] as Int32Array;
   const stop = page[STOP] as number;
   const record = words.length - 64;
-  for (let number = FIRST_HOT; number < FIRST_HOT + HOT_FORMS.length; number++) {
-    for (const [a, b, base, displacement] of PASSES) {
-      const size = writeRecord(words, record, number, stop, displacement);
+  // All forms in each pass, not all passes of each form: the engine may begin to compile before the training is over.
+  for (const [a, b, base, displacement] of PASSES) {
+    for (let number = FIRST_HOT; number < FIRST_HOT + HOT_FORMS.length; number++) {
+      const [name] = HOT_FORMS[number - FIRST_HOT] as readonly [string, number];
+      const size = writeRecord(words, record, number, stop, displacement, /_[bx]\d_i/.test(name) ? a : b);
       words.set(words.subarray(stop, stop + 3), record + size);
       places[record] = 0;
       places[record + size] = 1;
@@ -157,12 +167,13 @@ export function trainInterpreter(): void {
       S[ESP] = base === DATA ? STACK + (displacement & 3) : base;
       S[EBP] = S[ESP] as number;
       S[FLAG_KIND] = 0;
-      if (/Indirect/.test((HOT_FORMS[number - FIRST_HOT] as readonly [string, number])[0])) S[0] = STOP;
+      if (name.includes('Indirect')) S[0] = STOP;
+      S[EFLAGS] = a === b ? 0x42 : 2;
       memory.write32(DATA, b);
       memory.write32(DATA + 4, b);
       memory.write32(STACK, STOP);
-      go(cpu, 0, a === 1 ? 0 : 100);
+      go(cpu, 0, a === 1 || a === 5 ? 0 : 100);
     }
   }
-  for (let k = 0; k < 3; k++) go(cpu, CODE, 1000);
+  for (let n = 0; n < 12; n++) go(cpu, CODE, n === 11 ? 1000 : n);
 }

@@ -30,7 +30,7 @@ const WRITE_HALF = 1 << 20;
 /** Name by which the block builder finds a form. */
 export function hotName(form: HotForm): string {
   const tail = form.fused >= 0 ? `_j${form.fused.toString(16)}` : form.quiet ? '_quiet' : '';
-  return `${form.operation}_${form.operands.join('_')}${tail}`;
+  return [form.operation, ...form.operands].join('_') + tail;
 }
 
 /** Words of the record before those of a branch: the number and the operands. */
@@ -55,6 +55,7 @@ class HotContext implements EmitContext {
   #compared: { kind: number; a: string; b: string; r: string } | null = null;
   #b = '0';
   #names = 0;
+  #accesses = 0;
 
   constructor(form: HotForm, prefix: string) {
     this.#form = form;
@@ -127,39 +128,45 @@ class HotContext implements EmitContext {
   }
 
   read(k: number): string {
-    const letter = this.#letter(k);
-    if (letter === 'i') return this.temp(this.#word(k));
-    if (letter === 'o') return '1';
-    const value = this.#memory(k) ? this.load(this.address(k), this.widthOf(k)) : this.temp(this.#register(k));
+    const value = this.#value(k);
     if (k === 1) this.#b = value;
     return value;
   }
 
-  /** Loads from a linear address: one table entry, one test. */
-  load(address: string, width: number): string {
-    const a = this.temp(address);
-    const e = this.temp(`T[B + (${a} >>> 12)]`);
-    return this.temp(`${this.#usable(a, e, width)} ? ${view(width, `${a} ^ ${e}`)} : m.read${8 * width}(${a})`);
+  #value(k: number): string {
+    const letter = this.#letter(k);
+    if (letter === 'i') return this.temp(this.#word(k));
+    if (letter === 'o') return '1';
+    return this.#memory(k) ? this.load(this.address(k), this.widthOf(k)) : this.temp(this.#register(k));
   }
 
-  #usable(a: string, e: string, width: number): string {
-    if (width === 1) return `(${e} & 1) === 0`;
-    return `((${e} | ${a}) & ${width - 1}) === 0`;
+  /** Translates a linear address by the fast tables: afterwards \`a ^ e\` is its place in memory. One table entry, one test;
+   *  what does not pass leaves the switch for the slow path, with nothing changed yet. */
+  #translate(address: string, width: number, half: 0 | typeof WRITE_HALF): void {
+    this.line(`a = ${address}; e = T[B + ${half === 0 ? '' : `${half} + `}(a >>> 12)];`);
+    const test = width === 1 ? 'e & 1' : `(e | a) & ${width - 1}`;
+    // Only the first access of an instruction is tried again after a fill; a second one runs out of line.
+    const want = (half === 0 ? 0 : 1) | (this.#accesses++ === 0 ? 0 : 2);
+    this.line(`if ((${test}) !== 0) { w = ${want}; break; }`);
+  }
+
+  load(address: string, width: number): string {
+    this.#translate(address, width, 0);
+    return this.temp(view(width, 'a ^ e'));
+  }
+
+  store(address: string, value: string, width: number): void {
+    this.#translate(address, width, WRITE_HALF);
+    this.line(`${view(width, 'a ^ e')} = ${value};`);
   }
 
   modify(k: number): string {
     if (!this.#memory(k)) return this.read(k);
     const width = this.widthOf(k);
-    const a = this.temp(this.address(k));
-    const e = this.temp(`T[B + ${WRITE_HALF} + (${a} >>> 12)]`);
-    const slot = this.name();
-    const value = this.name();
-    this.line(
-      `if (${this.#usable(a, e, width)}) { ${slot} = ${index(width, `${a} ^ ${e}`)}; ${value} = ${array(width)}[${slot}]; }` +
-        ` else { ${slot} = -1; ${value} = m.readForWrite${8 * width}(${a}); }`,
-    );
-    this.#slots.set(k, `${slot} ${a}`);
-    return value;
+    this.#translate(this.address(k), width, WRITE_HALF);
+    const slot = this.temp(index(width, 'a ^ e'));
+    this.#slots.set(k, slot);
+    return this.temp(`${array(width)}[${slot}]`);
   }
 
   write(k: number, value: string): void {
@@ -168,20 +175,9 @@ class HotContext implements EmitContext {
       return;
     }
     const width = this.widthOf(k);
-    const held = this.#slots.get(k);
-    if (held === undefined) this.store(this.address(k), value, width);
-    else {
-      const [slot, a] = held.split(' ');
-      this.line(`if (${slot} >= 0) ${array(width)}[${slot}] = ${value}; else m.write${8 * width}(${a}, ${value});`);
-    }
-  }
-
-  store(address: string, value: string, width: number): void {
-    const a = this.temp(address);
-    const e = this.temp(`T[B + ${WRITE_HALF} + (${a} >>> 12)]`);
-    this.line(
-      `if (${this.#usable(a, e, width)}) ${view(width, `${a} ^ ${e}`)} = ${value}; else m.write${8 * width}(${a}, ${value});`,
-    );
+    const slot = this.#slots.get(k);
+    if (slot === undefined) this.store(this.address(k), value, width);
+    else this.line(`${array(width)}[${slot}] = ${value};`);
   }
 
   lazy(kind: string | number, a: string, r: string): void {
@@ -212,15 +208,13 @@ class HotContext implements EmitContext {
   }
 
   push(value: string): void {
-    const at = this.temp('(S[4] - 4) | 0');
-    this.store(at, value, 4);
-    this.line(`S[4] = ${at};`);
+    this.store('(S[4] - 4) | 0', value, 4);
+    this.line('S[4] = a;');
   }
 
   pop(): string {
-    const at = this.temp('S[4]');
-    const value = this.load(at, 4);
-    this.line(`S[4] = ${at} + 4;`);
+    const value = this.load('S[4]', 4);
+    this.line('S[4] = a + 4;');
     return value;
   }
 
@@ -229,9 +223,8 @@ class HotContext implements EmitContext {
   }
 
   leave(): void {
-    const at = this.temp('S[5]');
-    const value = this.load(at, 4);
-    this.line(`S[4] = ${at} + 4; S[5] = ${value};`);
+    const value = this.load('S[5]', 4);
+    this.line(`S[4] = a + 4; S[5] = ${value};`);
   }
 
   // ---- ends of blocks; words behind the operands: cost, then link of the target, then link of the next instruction ----
@@ -250,19 +243,15 @@ class HotContext implements EmitContext {
   /** Words: cost, link of the target, and for a call the offset of the return address from P. */
   relative(call: boolean): void {
     const at = operandWords(this.#form);
-    // The push may make this very record stale: what it says is read before.
-    const link = this.temp(`C[p + ${at + 1}]`);
-    const cost = this.temp(`C[p + ${at}]`);
     if (call) this.push(`(P + C[p + ${at + 2}]) | 0`);
-    this.line(`n -= ${cost}; p = ${link};`);
+    this.line(`n -= C[p + ${at}]; p = C[p + ${at + 1}];`);
     this.#leave();
   }
 
   indirect(target: string, call: boolean): void {
     const at = operandWords(this.#form);
-    const cost = this.temp(`C[p + ${at}]`);
     if (call) this.push(`(P + C[p + ${at + 1}]) | 0`);
-    this.#goTo(target, cost);
+    this.#goTo(target, `C[p + ${at}]`);
   }
 
   ret(extra: string | null): void {

@@ -26,7 +26,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
   const S = x.S, S8 = x.S8, S16 = x.S16, m = x.mmu, T = m.T, M = x.memory.i32, M8 = x.memory.u8, M16 = x.memory.u16;
   const code = x.code, C = code.words, D = code.places, tags = code.tags, entries = code.entries;
   let n = budget, p = -1, P = 0, E = entries[0] as Int32Array, B = 0;
-  let ${Array.from({ length: TEMPORARIES }, (_, k) => `t${k} = 0`).join(', ')};
+  let a = 0, e = 0, w = 0, ${Array.from({ length: TEMPORARIES }, (_, k) => `t${k} = 0`).join(', ')};
   try {
     run: for (;;) {
       p = -1;
@@ -97,9 +97,18 @@ ${cases}
         default:
           throw new Error(\`no record \${C[p]} at \${p}\`);
         }
+        // A memory access that the fast tables do not serve: fill the slot and try again, or run out of line.
+        if ((w & 2) === 0 && (T[B + (w << 20) + (a >>> 12)] & 1) !== 0 && (w === 0 ? m.ramForRead(a) : m.ramForWrite(a)) >= 0) continue;
+        S[19] = (P + (D[p] >> 6)) | 0;
+        x.remaining = n + headroom - (D[p] & 63);
+        const q = code.runSlowly(x, p, slot);
+        if (q < 0) { n -= (D[p] & 63) - q; p = -1; if (S[16] === 0 && n >= 0) continue run; break run; }
+        p = q;
+        if (S[16] !== 0) { n -= D[p] & 63; break run; }
       }
     }
-    if (p >= 0) S[9] = code.offsetOf(p, P);
+    // A link stands for its target, any other record for its own place.
+    if (p >= 0) S[9] = (P + (C[p] === 2 || C[p] === 3 ? C[p + 2] : D[p] >> 6)) | 0;
     x.remaining = n + headroom;
     return false;
   } catch (thrown) {
