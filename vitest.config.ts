@@ -1,11 +1,12 @@
 import { defineConfig } from 'vitest/config';
 
 // The default module loader turns every import into a property read, which makes emulator code about six times slower.
-export default defineConfig({
+export default defineConfig(({ mode }) => ({
   test: {
     include: ['tests/**/*.test.ts'],
     execArgv: ['--import', 'tsx'],
     experimental: { viteModuleRunner: false, nodeLoader: false },
-    testTimeout: 120_000,
+    env: mode === 'properties' ? { RINGLET_EFFORT: '10' } : {},
+    testTimeout: mode === 'properties' ? 1_200_000 : 120_000,
   },
-});
+}));

@@ -4,12 +4,13 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { assemble } from '../../src/asm/index.ts';
+import { runs } from '../effort.ts';
 import { everyForm, Random, sample } from './generator.ts';
 import { hasNasm, hexOf, nasm } from './nasm.ts';
 import { randomBatch } from './programs.ts';
 
 /** More with RINGLET_PROGRAMS=2000; another RINGLET_SEED gives others. */
-const PROGRAMS = Number(process.env.RINGLET_PROGRAMS ?? 1000);
+const PROGRAMS = runs(1000);
 const SEED = Number(process.env.RINGLET_SEED ?? 1);
 const BATCH = 20;
 

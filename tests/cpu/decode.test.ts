@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { ZERO } from '../../src/base/registers.ts';
 import { decode } from '../../src/cpu/decode.ts';
 import type { Instruction } from '../../src/cpu/instruction.ts';
+import { runs } from '../effort.ts';
 import { encodingsOfAllRows, generator, Reference, SLOT } from './iced.ts';
 
 const CODE_SIZES = [2, 4] as const;
@@ -114,9 +115,9 @@ describe('the decoder and iced-x86 agree', () => {
     expect(compare(bytes, codeSize, false)).toEqual([]);
   });
 
-  test.each(CODE_SIZES)('on 200,000 random strings, half of them with random prefixes (code size %i)', (codeSize) => {
+  test.each(CODE_SIZES)('on random strings, half of them with random prefixes (code size %i)', (codeSize) => {
     const random = generator(0xc0ffee);
-    const bytes = Uint8Array.from({ length: 200_000 * SLOT }, () => random() >>> 24);
+    const bytes = Uint8Array.from({ length: runs(30_000) * SLOT }, () => random() >>> 24);
     const prefixes = [0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x0f];
     for (let start = 0; start < bytes.length; start += 2 * SLOT)
       for (let n = random() & 3; n >= 0; n--) bytes[start + n] = prefixes[random() % prefixes.length] as number;

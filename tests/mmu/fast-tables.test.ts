@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { CONTEXT, CR0, CR0_PG, CR0_WP, CR3, CR4_PGE, CR4_PSE } from '../../src/base/registers.ts';
 import { PAGE_CODE, PAGE_LOGGED } from '../../src/mmu/physical-memory.ts';
 import type { TranslationCacheOptions } from '../../src/mmu/policy.ts';
+import { runs } from '../effort.ts';
 import { machine, outcomeOf, setCpl, setRegime, type TestMachine, writeEpt } from './machine.ts';
 
 const WRITE_HALF = 1 << 20;
@@ -155,7 +156,7 @@ test.each(kinds)('every usable slot follows from the TLB: %o', (cache) => {
       }
       checkSlots(m);
     }),
-    { numRuns: 20 },
+    { numRuns: runs(20) },
   );
 });
 

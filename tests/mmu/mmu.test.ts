@@ -5,6 +5,7 @@ import { CONTEXT, CR2, CR4_PGE } from '../../src/base/registers.ts';
 import { SIGNAL_EXCEPTION } from '../../src/base/signal.ts';
 import type { PageWalkStep } from '../../src/mmu/observer.ts';
 import { PAGE_CODE } from '../../src/mmu/physical-memory.ts';
+import { runs } from '../effort.ts';
 import { machine, outcomeOf, setCpl, setRegime, type TestMachine, writeEpt } from './machine.ts';
 
 /** Pages 5, 6, 7 at frames 9, 8, 7 (not in order); 8 read-only, 9 supervisor, 10 not present, 11 beyond RAM. */
@@ -61,7 +62,7 @@ test('accesses of every size and alignment agree with bytes, over page ends too'
           expect(Buffer.compare(memory.readBytes((14 - p) << 12, 4096), bytes.slice(p << 12, (p + 1) << 12))).toBe(0);
       },
     ),
-    { numRuns: 30 },
+    { numRuns: runs(30) },
   );
 });
 

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { CR3, CR4_PGE, CR4_PSE } from '../../src/base/registers.ts';
+import { runs } from '../effort.ts';
 import { machine, setCpl, setRegime } from './machine.ts';
 
 interface Slot {
@@ -146,7 +147,7 @@ test.each([2, 3, 16])(
           expect(m.mmu.counts.walks).toBe(tlb.misses + tlb.dirtyWalks);
         },
       ),
-      { numRuns: 25 },
+      { numRuns: runs(25) },
     );
   },
 );

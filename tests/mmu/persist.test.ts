@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { InvalidInput } from '../../src/base/errors.ts';
 import { CR3, CR4_PGE, CR4_PSE } from '../../src/base/registers.ts';
 import type { TranslationCacheOptions } from '../../src/mmu/policy.ts';
+import { runs } from '../effort.ts';
 import { machine, outcomeOf, setCpl, setRegime, type TestMachine, writeEpt } from './machine.ts';
 
 const kinds: readonly TranslationCacheOptions[] = [
@@ -74,7 +75,7 @@ test.each(kinds)('a restored unit goes on exactly as the saved one: %o', (cache)
         expect(other.mmu.save()).toEqual(m.mmu.save());
       },
     ),
-    { numRuns: 15 },
+    { numRuns: runs(15) },
   );
 });
 

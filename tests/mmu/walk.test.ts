@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { CR4_PGE, CR4_PSE } from '../../src/base/registers.ts';
+import { runs } from '../effort.ts';
 import { type MemoryAccess, type PagingRegime, ReferenceMmu } from '../models/paging.ts';
 import { machine, outcomeOf, setCpl, setRegime, type TestMachine } from './machine.ts';
 
@@ -162,7 +163,7 @@ test('every walk ends as the manual says, with the flags it says and no other wr
     fc.property(tables, regimes, fc.array(accesses, { minLength: 1, maxLength: 12, size: 'max' }), (words, r, list) =>
       compare(m, words, { ...r, eptp: null }, list, true),
     ),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   );
   const { counts } = m.mmu; // the tables are such that all of it happens
   for (const n of [counts.pageFaults, counts.eptViolations, counts.eptMisconfigurations, counts.accessedDirtyUpdates])
@@ -178,7 +179,7 @@ test.each(['unlimited', 'modelled'] as const)(
       fc.property(tables, regimes, fc.array(accesses, { minLength: 1, maxLength: 40, size: 'max' }), (words, r, list) =>
         compare(m, words, { ...r, eptp: null }, list, false),
       ),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   },
 );

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { runs } from '../../effort.ts';
 import { Processor } from '../processor.ts';
 
 const DIV_EBX = [0xf7, 0xf3];
@@ -21,7 +22,7 @@ test('DIV of 64 by 32 bits is exact, and raises #DE exactly where the quotient n
       expect(p.get('eax')).toBe(fits ? Number(dividend / BigInt(divisor)) : low);
       expect(p.get('edx')).toBe(fits ? Number(dividend % BigInt(divisor)) : high);
     }),
-    { numRuns: 400 },
+    { numRuns: runs(400) },
   );
 });
 
@@ -39,7 +40,7 @@ test('IDIV of 64 by 32 bits rounds towards zero, and raises #DE exactly where th
       expect(p.get('eax')).toBe(fits ? Number(BigInt.asUintN(32, dividend / by)) : low);
       expect(p.get('edx')).toBe(fits ? Number(BigInt.asUintN(32, dividend % by)) : high);
     }),
-    { numRuns: 400 },
+    { numRuns: runs(400) },
   );
 });
 

@@ -17,6 +17,7 @@ import {
   FLAG_ZF,
   SEG_BASE,
 } from '../../../src/base/registers.ts';
+import { runs } from '../../effort.ts';
 import { HANDLERS, Processor, STACK } from '../processor.ts';
 
 /** The manual's definition of the string instructions, one element at a time, on a byte array. */
@@ -193,6 +194,6 @@ test('string instructions do what their definition says, however the run is cut 
       }
       expectSameMemory(p, bytes);
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
 });
