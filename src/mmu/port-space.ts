@@ -29,7 +29,7 @@ export class PortSpace {
   readonly #intervals: Interval[] = [];
   /** Accesses that reached no device. */
   floats = 0;
-  /** Is told of each access; the value is what was read or is written. */
+  /** Is told of each access; the value is what was read or is written, unsigned. */
   onAccess: ((port: number, size: AccessSize, value: number, input: boolean) => void) | null = null;
 
   /** Gives ports `start` to `start + length − 1` to a device. Throws InvalidInput if one of them is taken. */
@@ -55,8 +55,9 @@ export class PortSpace {
   }
 
   write(port: number, value: number, size: AccessSize): void {
-    this.onAccess?.(port, size, value, false);
-    this.#write(port, value, size);
+    const cut = (size === 4 ? value : value & ((1 << (size * 8)) - 1)) >>> 0;
+    this.onAccess?.(port, size, cut, false);
+    this.#write(port, cut, size);
   }
 
   #read(port: number, size: AccessSize): number {

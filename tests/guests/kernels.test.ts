@@ -1,0 +1,135 @@
+/** The kernels of guests/, assembled here: the images that nasm makes, and what an independent machine printed, whatever runs them. */
+import { createHash } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import type { TranslationCacheOptions } from '../../src/mmu/policy.ts';
+import { assembled, guestFile, kernel, mischiefWords, type Run, type RunOptions, runBare, runNested } from './runs.ts';
+
+/** Instructions that each kernel retires until it switches off: the same on the bare machine and in a VM, and however translations
+ *  are cached. */
+const INSTRUCTIONS: Readonly<Record<string, number>> = {
+  hello: 210,
+  tasks: 4_692_883,
+  pages: 92_857,
+  faults: 242_106,
+  realmode: 2_164,
+  mischief: 7_709,
+  vmlaunch: 130_467, // VMX is hidden from guests, so only on the bare machine
+};
+
+/** The same for mischief with a word, and how it ends if not by switching off. */
+const MISCHIEF: Readonly<Record<string, readonly [instructions: number, end?: string]>> = {
+  'read-beyond': [3_228],
+  'write-beyond': [3_525],
+  'copy-beyond': [4_722_756],
+  'fill-all': [264_416, 'triple-fault'],
+  'read-ports': [13_571],
+  'write-ports': [14_571],
+  'string-ports': [11_551],
+  devices: [575_859],
+  vmx: [7_964],
+  'read-msr': [2_400],
+  'write-msr': [2_459],
+  'control-registers': [7_111],
+  tables: [8_209],
+  'page-tables': [7_870_934],
+  'lose-pages': [7_913, 'triple-fault'],
+  'jump-absent': [7_607],
+  'jump-beyond': [2_149],
+  'modify-code': [310_144],
+  interrupt: [2_446],
+  stack: [6_862, 'triple-fault'],
+  'triple-fault': [1_886, 'triple-fault'],
+  spin: [100_000, 'limit'],
+  halt: [1_686, 'halted'],
+};
+/** A processor that remembers page-directory entries goes on for a while without its page directory. */
+const STALEST: typeof MISCHIEF = { ...MISCHIEF, 'lose-pages': [8_939, 'triple-fault'] };
+
+const CACHES: readonly (readonly [string, TranslationCacheOptions])[] = [
+  ['unlimited', { kind: 'unlimited' }],
+  ['modelled with 8 entries', { kind: 'modelled', entries: 8, seed: 3 }],
+  ['stalest', { kind: 'stalest' }],
+  ['stalest with a seed', { kind: 'stalest', seed: 7 }],
+];
+
+const placing = (name: string): RunOptions => (name === 'realmode' ? { real: true } : {});
+
+describe('images', () => {
+  const sums = guestFile('SHA256SUMS').trimEnd().split('\n');
+  const bench = (name: string): string => guestFile(`../bench/kernels/${name}`);
+
+  test.each(sums.map((line) => line.split(/ +/).reverse()))('%s has the sum of what nasm makes', (file, sum) => {
+    const name = file.replace('.bin', '');
+    const image = name.startsWith('bench-') ? benchKernel(name.slice(6)) : kernel(name);
+    expect(createHash('sha256').update(image).digest('hex')).toBe(sum);
+  });
+
+  test('every kernel has a sum, a page about it and an expected output', () => {
+    const folders = readdirSync(new URL('../../guests', import.meta.url), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && entry.name !== 'include')
+      .map((entry) => entry.name);
+    expect(folders.sort()).toEqual(Object.keys(INSTRUCTIONS).sort());
+    for (const name of folders) {
+      expect(sums.filter((line) => line.endsWith(`  ${name}.bin`))).toHaveLength(1);
+      expect(guestFile(`${name}/README.md`)).toContain(`# ${name}\n`);
+      expect(guestFile(`${name}/expected.txt`)).not.toBe('');
+    }
+  });
+
+  function benchKernel(name: string): Uint8Array {
+    const source = bench(`${name}.asm`).replace('%include "common.inc"', bench('common.inc'));
+    return assembled(source);
+  }
+});
+
+describe.each(CACHES)('translations: %s', (_, translationCache) => {
+  const runs = new Map<string, Run>();
+  const onBareMachine = (name: string): Run => {
+    const run = runs.get(name) ?? runBare(kernel(name), { ...placing(name), translationCache });
+    runs.set(name, run);
+    return run;
+  };
+
+  test.each(Object.keys(INSTRUCTIONS))('%s prints on the bare machine what an independent machine printed', (name) => {
+    const run = onBareMachine(name);
+    expect(run.output).toBe(guestFile(`${name}/expected.txt`));
+    expect(run).toMatchObject({ end: 'power-off', instructions: INSTRUCTIONS[name] });
+  });
+
+  test.each(Object.keys(INSTRUCTIONS).filter((name) => name !== 'vmlaunch'))(
+    '%s does in a VM what it does on the bare machine, with every port at the same time',
+    (name) => {
+      const run = runNested(kernel(name), { ...placing(name), translationCache });
+      expect(run.output).toBe(guestFile(`${name}/expected.txt`));
+      expect(run).toEqual(onBareMachine(name));
+    },
+  );
+});
+
+test('in a VM there is no VMX for vmlaunch, and it says so', () => {
+  const run = runNested(kernel('vmlaunch'));
+  expect(run.end).toBe('power-off');
+  expect(run.output).toBe('this processor has no VMX\n');
+});
+
+describe('mischief', () => {
+  test('every word is tried', () => expect(Object.keys(MISCHIEF)).toEqual(mischiefWords));
+
+  test.each(mischiefWords)('%s does on the bare machine what an independent machine did', (word) => {
+    const [instructions, end = 'power-off'] = MISCHIEF[word];
+    const maxInstructions = end === 'limit' ? instructions : 20_000_000;
+    const run = runBare(kernel('mischief'), { commandLine: word, maxInstructions });
+    expect(run.output).toBe(guestFile(`mischief/expected/${word}.txt`));
+    expect(run).toMatchObject({ end, instructions });
+  });
+
+  test.each(mischiefWords)('%s does the same in a VM, on a processor that forgets nothing', (word) => {
+    const [instructions, end = 'power-off'] = STALEST[word];
+    const maxInstructions = end === 'limit' ? instructions : 20_000_000;
+    const options = { commandLine: word, maxInstructions, translationCache: { kind: 'stalest', seed: 11 } } as const;
+    const run = runNested(kernel('mischief'), options);
+    expect(run.output).toBe(guestFile(`mischief/expected/${word}.txt`));
+    expect(run).toMatchObject({ end, instructions });
+  });
+});
