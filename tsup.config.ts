@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
 import { defineConfig } from 'tsup';
 
 /** The entries whose source exists. */
@@ -15,6 +16,7 @@ export default defineConfig({
   sourcemap: true,
   clean: true,
   silent: true,
+  removeNodeProtocol: false,
   // The core library has no dependency at run time; the command line carries its own.
   noExternal: ['commander'],
   esbuildOptions(options) {
@@ -22,4 +24,18 @@ export default defineConfig({
     options.minifySyntax = true;
     options.keepNames = true;
   },
+  esbuildPlugins: [
+    {
+      // commander is CommonJS and calls require('node:…'), which an ES module does not have: such calls become imports.
+      name: 'import-built-ins',
+      setup(build) {
+        build.onResolve({ filter: /^node:/ }, ({ path, kind }) =>
+          kind === 'require-call' && isBuiltin(path) ? { path, namespace: 'built-in' } : null,
+        );
+        build.onLoad({ filter: /.*/, namespace: 'built-in' }, ({ path }) => ({
+          contents: `export * from '${path}'; export { default } from '${path}';`,
+        }));
+      },
+    },
+  ],
 });
