@@ -88,7 +88,7 @@ export class Turn {
     if (!vm.vcpu.interruptsEnabled) return 'halted';
     for (let alarms = 0; !vm.interruptLine; alarms++) {
       const next = vm.clock.next;
-      if (next === Number.POSITIVE_INFINITY || alarms > FRUITLESS_ALARMS) return 'halted';
+      if (next === Number.POSITIVE_INFINITY || alarms >= FRUITLESS_ALARMS) return 'halted';
       vm.sleepUntil(Math.min(next, limits.time));
       if (next > limits.time) return 'limit';
       vm.clock.runDue();

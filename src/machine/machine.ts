@@ -117,6 +117,7 @@ export class Machine {
     const last = this.instructions + (options.maxInstructions ?? Number.POSITIVE_INFINITY);
     this.#end = null;
     let fruitless = 0;
+    let awakeAt = -1;
     for (;;) {
       this.clock.runDue();
       if (this.#end !== null) return this.#end;
@@ -129,12 +130,14 @@ export class Machine {
       if (typeof ended !== 'string') return ended;
       if (ended === 'shutdown') return { kind: 'triple-fault' };
       if (ended === 'halted') {
+        if (this.instructions !== awakeAt) fruitless = 0; // it was awake in between
+        awakeAt = this.instructions;
         const next = this.#nextEvent();
         if (!this.#canWake() || next === Number.POSITIVE_INFINITY || ++fruitless > FRUITLESS_ALARMS) {
           return { kind: 'halted' };
         }
         this.#skipTo(next);
-      } else fruitless = 0;
+      }
     }
   }
 

@@ -21,7 +21,8 @@ export const expectedOutput = (path: string): string => readFileSync(new URL(pat
 export const program = (source: string): Uint8Array =>
   assemble(`bits 32\norg 0x100000\n        mov esp, 0x90000\n${source}\n${platform}`).bytes;
 
-/** Prints EAX; makes an interrupt table with `timer` as IRQ 0 (vector 20h), all other lines masked; switches off. */
+/** Prints EAX; makes an interrupt table with `timer` as IRQ 0 (vector 20h), counts interrupts of
+ *  the serial port (24h) if a program unmasks them, all other lines masked; switches off. */
 const platform = `
 print_hex:
         mov ecx, 8
@@ -52,6 +53,12 @@ setup:  lgdt [gdtr]
         mov word [idt + 0x20 * 8 + 4], 0x8e00
         shr eax, 16
         mov [idt + 0x20 * 8 + 6], ax
+        mov eax, serial_irq
+        mov [idt + 0x24 * 8], ax
+        mov word [idt + 0x24 * 8 + 2], 8
+        mov word [idt + 0x24 * 8 + 4], 0x8e00
+        shr eax, 16
+        mov [idt + 0x24 * 8 + 6], ax
         lidt [idtr]
         mov al, 0x11
         out 0x20, al
@@ -76,14 +83,26 @@ off:    mov dx, 0x604
         mov ax, 0x2000
         out dx, ax
         jmp off
+serial_irq:
+        push eax
+        push edx
+        inc dword [serial_count]
+        mov dx, 0x3fa
+        in al, dx
+        mov al, 0x20
+        out 0x20, al
+        pop edx
+        pop eax
+        iretd
+serial_count: dd 0
 align 8
 gdt:    dq 0, 0x00cf9a000000ffff, 0x00cf92000000ffff
 gdtr:   dw 23
         dd gdt
-idtr:   dw 0x21 * 8 - 1
+idtr:   dw 0x25 * 8 - 1
         dd idt
 align 8
-idt:    times 0x21 * 8 db 0
+idt:    times 0x25 * 8 db 0
 `;
 
 export interface Outcome {
