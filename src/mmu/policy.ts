@@ -24,6 +24,8 @@ export class TranslationPolicy {
   /** Events so far that may kill translations. */
   events = 0;
   readonly #seed: number;
+  /** The seed spread over a word: small seeds must not merely swap neighbouring pages. */
+  readonly #spread: number;
 
   constructor(options: TranslationCacheOptions) {
     const seed = options.kind === 'unlimited' ? undefined : options.seed;
@@ -33,6 +35,7 @@ export class TranslationPolicy {
     this.stalest = options.kind === 'stalest';
     this.draws = this.stalest && seed !== undefined;
     this.#seed = (seed ?? 1) | 0;
+    this.#spread = mix(this.#seed + 0x9e37_79b1);
   }
 
   /** First state of a store's generator of victims, never 0. */
@@ -42,7 +45,7 @@ export class TranslationPolicy {
 
   /** Whether the translation is forgotten. Depends on what it is and on the count of events, not on the order of accesses. */
   drawNew(key: number, tag: number): boolean {
-    return (mix(mix(mix(this.#seed ^ key) ^ tag) ^ this.events) & 1) !== 0;
+    return (mix(mix(mix(this.#spread ^ key) ^ tag) ^ this.events) & 1) !== 0;
   }
 }
 
