@@ -1,0 +1,103 @@
+/** What led to the end of a run: the last events, and the last branches. */
+
+import { EIP } from '../base/registers.ts';
+import { eventText } from './events.ts';
+import type { Session } from './session.ts';
+import { look, type Seen } from './watch.ts';
+
+const MOST_EVENTS = 12;
+const MOST_BRANCHES = 32;
+
+/** The latest of something. */
+class Ring<T> {
+  readonly #most: number;
+  readonly items: T[] = [];
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  push(item: T): void {
+    this.items.push(item);
+    if (this.items.length > this.#most) this.items.shift();
+  }
+}
+
+export interface PastEvent {
+  readonly vm: number;
+  readonly time: number;
+  readonly eip: number;
+  readonly text: string;
+  /** Which rule was broken. */
+  readonly because: string;
+}
+
+/** Keeps the last events that the processor delivered, or tried to. Events are rare: this costs nothing to speak of. */
+export class EventHistory {
+  readonly #ring = new Ring<PastEvent>(MOST_EVENTS);
+
+  get events(): readonly PastEvent[] {
+    return this.#ring.items;
+  }
+
+  attach(session: Session): void {
+    const { cpu } = session.machine;
+    cpu.observer = {
+      ...cpu.observer,
+      onEvent: (event) => {
+        const isFault = event.type === 3 && event.vector === cpu.signal.vector;
+        this.#ring.push({
+          vm: session.current(),
+          time: cpu.now(),
+          eip: cpu.S[EIP] >>> 0,
+          text: eventText(event),
+          because: isFault ? cpu.signal.because : '',
+        });
+      },
+    };
+  }
+}
+
+export interface Branch {
+  readonly vm: number;
+  readonly from: Seen;
+  readonly to: number;
+}
+
+/** Watches every instruction and keeps those after which it did not go on with the next: only for the end of a run. */
+export class BranchHistory {
+  readonly #rings = new Map<number, { last: Seen | null; readonly branches: Ring<Branch> }>();
+
+  /** The last instruction that a VM began. */
+  lastOf(vm: number): Seen | null {
+    return this.#rings.get(vm)?.last ?? null;
+  }
+
+  branchesOf(vm: number): readonly Branch[] {
+    return this.#rings.get(vm)?.branches.items ?? [];
+  }
+
+  attach(session: Session): void {
+    const { cpu } = session.machine;
+    const before = cpu.observer;
+    cpu.observer = {
+      ...before,
+      onInstruction: () => {
+        const vm = session.current();
+        if (vm >= 0) this.#note(vm, look(cpu));
+      },
+    };
+  }
+
+  #note(vm: number, seen: Seen): void {
+    let ring = this.#rings.get(vm);
+    if (ring === undefined) {
+      ring = { last: null, branches: new Ring(MOST_BRANCHES) };
+      this.#rings.set(vm, ring);
+    }
+    const { last } = ring;
+    const isNext = last !== null && (seen.eip === (last.eip + last.bytes.length) >>> 0 || seen.eip === last.eip);
+    if (last !== null && !isNext) ring.branches.push({ vm, from: last, to: seen.eip });
+    ring.last = seen;
+  }
+}

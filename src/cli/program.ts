@@ -1,0 +1,174 @@
+/** The command line itself: commands, options, help. */
+
+import { Command, Option } from 'commander';
+import { InvalidInput } from '../base/errors.ts';
+import { processorModels } from '../cpu/model.ts';
+import { asm } from './commands/asm.ts';
+import { demo } from './commands/demo.ts';
+import { disasm } from './commands/disasm.ts';
+import { run } from './commands/run.ts';
+import { splitWords, TRACE_TOPICS } from './numbers.ts';
+import { type GlobalOptions, planRun, type RunPlan, readConfig, type VmOptions, type VmRequest } from './plan.ts';
+import { STATUS_HELP } from './status.ts';
+import { VERSION } from './version.ts';
+
+const RUN_HELP = `
+IMAGE is recognised by its content:
+  multiboot v1 kernel (ELF32, or address fields in the header)
+  assembly source NAME.asm, assembled on the spot
+  boot sector of 512 bytes (starts in real mode at 7C00h)
+  flat binary (see --load, --entry, --real)
+  the bare name of a guest of this package, such as hello
+
+stdout carries the guest's first serial port, byte for byte; stdin feeds it. Everything else goes to stderr.
+Several VMs have their lines prefixed; stdin feeds the first one.
+
+Numbers are written 1000000, 0x100000 or 100000h.
+
+A file for --config: options by their long names in camel case, and the VMs:
+  { "mode": "nested", "maxInstructions": 1000000, "vms": [{ "image": "a.asm", "memory": "32M" }, { "image": "hello" }] }
+Options of a VM: image, memory, append, initrd, symbols, load, entry, real, name.
+${STATUS_HELP}
+
+Examples:
+  ringlet run hello
+  ringlet run kernel.asm --mode bare --stats
+  ringlet run kernel.elf --append "root=none" --expect "login:" --max-instructions 100000000
+  ringlet run --vm "tasks --memory 16M" --vm "pages --memory 32M" --trace exit,irq
+  ringlet run kernel.asm --record keys.log        and later: ringlet run kernel.asm --replay keys.log`;
+
+/** Options of one VM: of `run` itself, and inside `--vm "…"`. */
+function addVmOptions(command: Command): Command {
+  return command
+    .option('--memory <size>', 'guest RAM, a multiple of 4 KiB: 64M, 4096K, 1G (default: 64M)')
+    .option('--append <text>', "the kernel's command line (multiboot)")
+    .option('--initrd <file>', 'first multiboot module')
+    .option('--load <address>', 'take IMAGE for a flat binary and load it there (default: 100000h, with --real 7C00h)')
+    .option('--entry <address>', 'first instruction of a flat binary (default: where it is loaded)')
+    .option('--real', 'start a flat binary in real mode, CS = 0')
+    .option('--symbols <file>', 'symbols for traces and reports: an ELF file, or what nm prints')
+    .option('--name <name>', 'name of the VM in output and reports');
+}
+
+/** Words of `--vm`: an image and its options. */
+export function parseVm(text: string): VmRequest {
+  const command = quiet(addVmOptions(new Command('--vm').argument('<image>')).helpOption(false));
+  try {
+    command.parse(splitWords(text), { from: 'user' });
+  } catch (error) {
+    throw new InvalidInput(`--vm "${text}": ${(error as Error).message.replace(/^error: /, '')}`);
+  }
+  return { image: command.args[0], options: command.opts<VmOptions>() };
+}
+
+/** Errors are thrown, nothing is printed. */
+function quiet(command: Command): Command {
+  return command
+    .exitOverride()
+    .allowExcessArguments(false)
+    .configureOutput({ outputError: () => {} });
+}
+
+type RunCommandOptions = VmOptions & GlobalOptions & { readonly vm: string[]; readonly config?: string };
+
+/** The plan that the words of `run` make. Throws InvalidInput. */
+export function planCommand(image: string | undefined, all: RunCommandOptions): RunPlan {
+  const { vm, config, memory, append, initrd, load, entry, real, symbols, name, ...options } = all;
+  const own = Object.fromEntries(
+    Object.entries({ memory, append, initrd, load, entry, real, symbols, name }).filter(([, v]) => v !== undefined),
+  ) as VmOptions;
+  const ways = [image !== undefined, vm.length > 0, config !== undefined].filter(Boolean).length;
+  if (ways === 0) throw new InvalidInput('run needs an IMAGE: give a kernel, or --vm, or --config');
+  if (ways > 1) throw new InvalidInput('IMAGE, --vm and --config exclude each other: use one of them');
+  if (image !== undefined) return planRun([{ image, options: own }], options);
+  const lost = Object.keys(own)[0];
+  if (lost !== undefined) {
+    const where = config === undefined ? 'inside the quotes of --vm' : 'into the file';
+    throw new InvalidInput(`--${lost} belongs to one VM: put it ${where}`);
+  }
+  if (config === undefined) return planRun(vm.map(parseVm), options);
+  const read = readConfig(config);
+  return planRun(read.vms, { ...read.options, ...options });
+}
+
+const collect = (value: string, before: string[]): string[] => [...before, value];
+
+/** `onStatus`: what the process is to exit with. */
+export function makeProgram(onStatus: (status: number) => void): Command {
+  const program = quiet(new Command('ringlet'))
+    .description('An x86 machine with hardware virtualisation, and a hypervisor that runs on it.')
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand('help [command]', 'print help for a command')
+    .showSuggestionAfterError(true)
+    .addHelpText('after', '\nFirst things to try: ringlet demo, ringlet run hello, ringlet run --help');
+
+  addVmOptions(
+    program
+      .command('run')
+      .summary('boot a kernel')
+      .description('Boots a kernel, in a VM under the hypervisor or on the bare machine.')
+      .argument('[image]', 'kernel image, assembly source, or the name of a packaged guest'),
+  )
+    .optionsGroup('Options of the run:')
+    .option('--mode <mode>', 'nested (VMX and EPT) or bare (no virtualisation) (default: nested)')
+    .option('--vm <words>', 'one of several VMs: "IMAGE options"; may be repeated', collect, [])
+    .option('--config <file>', 'VMs and options from a JSON file')
+    .option('--cpu <name>', `processor model: ${processorModels.map((m) => m.name).join(', ')} (default: p6-vmx)`)
+    .option('--tlb <kind>', 'translation caching: unlimited, modelled[:ENTRIES], stalest[:SEED] (default: unlimited)')
+    .option('--max-instructions <n>', 'stop after exactly N retired instructions, those of all VMs together')
+    .option('--expect <text>', 'stop with status 0 as soon as the output contains TEXT; 120 if it never does')
+    .option('--record <file>', 'write down everything that enters from outside, with its instruction')
+    .option('--replay <file>', 'let the same enter at the same instructions; stdin is not read')
+    .addOption(
+      new Option('--stats [format]', 'statistics on stderr at the end, as text or --stats=json').preset('text'),
+    )
+    .option('--trace <list>', `show on stderr what happens: ${TRACE_TOPICS.join(', ')}, all; LIST=jsonl for JSON lines`)
+    .addHelpText('after', RUN_HELP)
+    .action(async (image: string | undefined, options: RunCommandOptions) => {
+      onStatus(await run(planCommand(image, options)));
+    });
+
+  program
+    .command('asm')
+    .summary('assemble a NASM source')
+    .description('Assembles a source in a subset of the NASM language into a flat binary.')
+    .argument('<file>', 'the source')
+    .requiredOption('-o, --output <file>', 'where the binary goes')
+    .option('-D, --define <name=value>', 'define a single-line macro, as %define would; may be repeated', collect, [])
+    .option('-I, --include <dir>', 'a further folder for %include and incbin; may be repeated', collect, [])
+    .addHelpText(
+      'after',
+      `
+Includes are looked for beside the source, in the -I folders, and in a folder "include" beside or above it.
+Errors are listed as file:line:column: message; then nothing is written and the status is 2.
+
+Example:
+  ringlet asm kernel.asm -o kernel.bin -D DEBUG=1`,
+    )
+    .action((file: string, options) => asm(file, options));
+
+  program
+    .command('disasm')
+    .summary('disassemble a binary')
+    .description('Prints a flat binary as a listing in NASM syntax: address, bytes, instruction.')
+    .argument('<file>', 'the binary')
+    .option('--bits <bits>', 'code size: 16 or 32', '32')
+    .option('--org <address>', 'address of the first byte', '0')
+    .addHelpText('after', '\nExample:\n  ringlet disasm boot.bin --bits 16 --org 7C00h')
+    .action((file: string, options) => disasm(file, options));
+
+  program
+    .command('demo')
+    .summary('watch guest kernels boot')
+    .description('Boots a guest on the bare machine and two under the hypervisor, and shows what the machine did.')
+    .option('--no-color', 'without colours; also if NO_COLOR is set or stdout is no terminal')
+    .addHelpText('after', '\nThe guests are in the folder guests of the package, to be read and changed.')
+    .action(async (options: { color: boolean }) => onStatus(await demo(options)));
+
+  return program;
+}
+
+/** `--stats IMAGE` must not take IMAGE for the format. */
+export const normalise = (words: readonly string[]): string[] =>
+  words.map((word) => (word === '--stats' ? '--stats=text' : word));
