@@ -1,6 +1,6 @@
 /** Files, with errors that say what to change. */
 
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { InvalidInput } from '../base/errors.ts';
@@ -31,8 +31,7 @@ export function readFirst(paths: readonly string[]): Uint8Array | null {
   return null;
 }
 
-export const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
-export const exists = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined;
+export const isFile = (path: string): boolean => existsSync(path) && statSync(path).isFile();
 
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',

@@ -62,6 +62,8 @@ export interface Branch {
   readonly vm: number;
   readonly from: Seen;
   readonly to: number;
+  /** So many times in a row. */
+  times: number;
 }
 
 /** Watches every instruction and keeps those after which it did not go on with the next: only for the end of a run. */
@@ -97,7 +99,10 @@ export class BranchHistory {
     }
     const { last } = ring;
     const isNext = last !== null && (seen.eip === (last.eip + last.bytes.length) >>> 0 || seen.eip === last.eip);
-    if (last !== null && !isNext) ring.branches.push({ vm, from: last, to: seen.eip });
     ring.last = seen;
+    if (last === null || isNext) return;
+    const before = ring.branches.items.at(-1);
+    if (before?.from.eip === last.eip && before.to === seen.eip) before.times++;
+    else ring.branches.push({ vm, from: last, to: seen.eip, times: 1 });
   }
 }

@@ -1,6 +1,6 @@
 /** Kernel images from files: binaries as they are, assembly source assembled on the spot, packaged guests by their name. */
 
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { type Assembled, assemble } from '../asm/index.ts';
 import { InvalidInput } from '../base/errors.ts';
@@ -8,7 +8,7 @@ import { isElf } from '../machine/loader/elf32.ts';
 import type { ImageSymbol } from '../machine/loader/image.ts';
 import { findMultibootHeader } from '../machine/loader/multiboot.ts';
 import { type ImageOptions, planImage } from '../machine/loader/plan.ts';
-import { exists, isFile, packageFolder, readBytes, readFirst } from './files.ts';
+import { isFile, packageFolder, readBytes, readFirst } from './files.ts';
 
 export interface Kernel extends ImageOptions {
   readonly name: string;
@@ -36,7 +36,7 @@ export function loadKernel(image: string, options: ImageOptions = {}): Kernel {
 
 /** A path that exists, or the source of a packaged guest. */
 function resolveImage(image: string): string {
-  if (exists(image)) return image;
+  if (existsSync(image)) return image;
   if (!/^[\w-]+$/.test(image)) throw new InvalidInput(`cannot read ${image}: there is no such file`);
   const guests = join(packageFolder(), 'guests');
   const source = join(guests, image, 'kernel.asm');

@@ -1,6 +1,6 @@
 /** The command line itself: commands, options, help. */
 
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { InvalidInput } from '../base/errors.ts';
 import { processorModels } from '../cpu/model.ts';
 import { asm } from './commands/asm.ts';
@@ -69,11 +69,11 @@ function quiet(command: Command): Command {
     .configureOutput({ outputError: () => {} });
 }
 
-type RunCommandOptions = VmOptions & GlobalOptions & { readonly vm: string[]; readonly config?: string };
+type RunCommandOptions = VmOptions & GlobalOptions & { readonly vm?: string[]; readonly config?: string };
 
 /** The plan that the words of `run` make. Throws InvalidInput. */
 export function planCommand(image: string | undefined, all: RunCommandOptions): RunPlan {
-  const { vm, config, memory, append, initrd, load, entry, real, symbols, name, ...options } = all;
+  const { vm = [], config, memory, append, initrd, load, entry, real, symbols, name, ...options } = all;
   const own = Object.fromEntries(
     Object.entries({ memory, append, initrd, load, entry, real, symbols, name }).filter(([, v]) => v !== undefined),
   ) as VmOptions;
@@ -91,7 +91,7 @@ export function planCommand(image: string | undefined, all: RunCommandOptions): 
   return planRun(read.vms, { ...read.options, ...options });
 }
 
-const collect = (value: string, before: string[]): string[] => [...before, value];
+const collect = (value: string, before: string[] = []): string[] => [...before, value];
 
 /** `onStatus`: what the process is to exit with. */
 export function makeProgram(onStatus: (status: number) => void): Command {
@@ -112,7 +112,7 @@ export function makeProgram(onStatus: (status: number) => void): Command {
   )
     .optionsGroup('Options of the run:')
     .option('--mode <mode>', 'nested (VMX and EPT) or bare (no virtualisation) (default: nested)')
-    .option('--vm <words>', 'one of several VMs: "IMAGE options"; may be repeated', collect, [])
+    .option('--vm <words>', 'one of several VMs: "IMAGE options"; may be repeated', collect)
     .option('--config <file>', 'VMs and options from a JSON file')
     .option('--cpu <name>', `processor model: ${processorModels.map((m) => m.name).join(', ')} (default: p6-vmx)`)
     .option('--tlb <kind>', 'translation caching: unlimited, modelled[:ENTRIES], stalest[:SEED] (default: unlimited)')
@@ -120,9 +120,7 @@ export function makeProgram(onStatus: (status: number) => void): Command {
     .option('--expect <text>', 'stop with status 0 as soon as the output contains TEXT; 120 if it never does')
     .option('--record <file>', 'write down everything that enters from outside, with its instruction')
     .option('--replay <file>', 'let the same enter at the same instructions; stdin is not read')
-    .addOption(
-      new Option('--stats [format]', 'statistics on stderr at the end, as text or --stats=json').preset('text'),
-    )
+    .option('--stats [format]', 'statistics on stderr at the end, as text or --stats=json')
     .option('--trace <list>', `show on stderr what happens: ${TRACE_TOPICS.join(', ')}, all; LIST=jsonl for JSON lines`)
     .addHelpText('after', RUN_HELP)
     .action(async (image: string | undefined, options: RunCommandOptions) => {
@@ -135,8 +133,8 @@ export function makeProgram(onStatus: (status: number) => void): Command {
     .description('Assembles a source in a subset of the NASM language into a flat binary.')
     .argument('<file>', 'the source')
     .requiredOption('-o, --output <file>', 'where the binary goes')
-    .option('-D, --define <name=value>', 'define a single-line macro, as %define would; may be repeated', collect, [])
-    .option('-I, --include <dir>', 'a further folder for %include and incbin; may be repeated', collect, [])
+    .option('-D, --define <name=value>', 'define a single-line macro, as %define would; may be repeated', collect)
+    .option('-I, --include <dir>', 'a further folder for %include and incbin; may be repeated', collect)
     .addHelpText(
       'after',
       `

@@ -59,8 +59,10 @@ function lastBranches(history: BranchHistory, vm: number, symbols: SymbolTable):
   const lines: string[] = [];
   if (branches.length > 0) {
     lines.push(`last ${branches.length} branches`);
-    for (const { from, to } of branches)
-      lines.push(`  ${place(from.eip, symbols)}  ${from.text} → ${place(to, symbols)}`);
+    for (const { from, to, times } of branches) {
+      const repeated = times > 1 ? `  (${times} times)` : '';
+      lines.push(`  ${place(from.eip, symbols)}  ${from.text} → ${place(to, symbols)}${repeated}`);
+    }
   }
   if (last !== null) lines.push(`last instruction: ${place(last.eip, symbols)}  ${last.text}`);
   return lines;

@@ -1,6 +1,7 @@
 /** The process's own ends: stdout and stderr written at once, stdin as it comes, Ctrl-C. */
 
 import { fstatSync, readFileSync, writeSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { LiveInput } from './input.ts';
 
 const STDIN = 0;
@@ -26,14 +27,23 @@ function writeAll(fd: number, bytes: Uint8Array): void {
   }
 }
 
-export const writeOut = (bytes: Uint8Array | string): void => writeAll(STDOUT, asBytes(bytes));
+const NEWLINE = 10;
+/** Both streams go to a terminal, and the guest has not ended its line. */
+let isLineOpen = false;
+
+export function writeOut(text: Uint8Array | string): void {
+  const bytes = asBytes(text);
+  writeAll(STDOUT, bytes);
+  if (bytes.length > 0) isLineOpen = bytes[bytes.length - 1] !== NEWLINE && isatty(STDOUT) && isatty(STDERR);
+}
 const asBytes = (bytes: Uint8Array | string): Uint8Array =>
   typeof bytes === 'string' ? new TextEncoder().encode(bytes) : bytes;
 
 /** A line on stderr. */
 export function say(line: string): void {
   try {
-    writeAll(STDERR, asBytes(`${line}\n`));
+    writeAll(STDERR, asBytes(`${isLineOpen ? '\n' : ''}${line}\n`));
+    isLineOpen = false;
   } catch {
     // there is nobody to tell
   }

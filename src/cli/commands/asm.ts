@@ -10,15 +10,15 @@ import { say } from '../terminal.ts';
 export interface AsmOptions {
   readonly output: string;
   /** NAME or NAME=VALUE. */
-  readonly define: readonly string[];
-  readonly include: readonly string[];
+  readonly define?: readonly string[];
+  readonly include?: readonly string[];
 }
 
 /** Assembles a file into a flat binary. Nothing is written if the source has an error. */
 export function asm(file: string, options: AsmOptions): void {
   const { bytes, warnings } = assembleFile(file, {
-    defines: Object.fromEntries(options.define.map(parseDefine)),
-    includes: options.include,
+    defines: Object.fromEntries((options.define ?? []).map(parseDefine)),
+    includes: options.include ?? [],
   });
   for (const warning of warnings) say(`${describeProblem(warning)} (warning)`);
   try {
