@@ -98,7 +98,8 @@ export class BranchHistory {
       this.#rings.set(vm, ring);
     }
     const { last } = ring;
-    const isNext = last !== null && (seen.eip === (last.eip + last.bytes.length) >>> 0 || seen.eip === last.eip);
+    const isRepeated = seen.eip === last?.eip && last.text.startsWith('rep');
+    const isNext = isRepeated || (last !== null && seen.eip === (last.eip + last.bytes.length) >>> 0);
     ring.last = seen;
     if (last === null || isNext) return;
     const before = ring.branches.items.at(-1);

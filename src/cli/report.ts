@@ -20,7 +20,7 @@ export function reportVm(
   const vm = session.vms[number];
   const { outcome } = vm;
   if (outcome.kind !== 'triple-fault' && outcome.kind !== 'unimplemented' && outcome.kind !== 'vm-stopped') return [];
-  const lines = [`${vm.name}: ${statusText(outcome)} after ${vm.retired} instructions`];
+  const lines = [`${vm.name}: ${statusText(outcome)}; ${vm.retired} instructions were retired`];
   if (outcome.kind === 'unimplemented') lines.push(...instructionAt(outcome.error, outcome.registers.cr0, vm));
   lines.push(...chainOfEvents(events, number, vm.symbols));
   lines.push(`registers, at ${place(outcome.registers.eip, vm.symbols)}`);
