@@ -3,7 +3,6 @@
 import { EFLAGS, FLAG_IF } from '../base/registers.ts';
 import type { GuestRegisters } from '../hypervisor/stop-reason.ts';
 import { Machine, type StopReason } from '../machine/machine.ts';
-import type { MmuObserver } from '../mmu/observer.ts';
 import type { RunPlan } from './plan.ts';
 import type { Consoles } from './serial.ts';
 import type { Advance, Outcome, Session, SessionVm } from './session.ts';
@@ -12,17 +11,15 @@ export class BareSession implements Session {
   readonly machine: Machine;
   readonly vms: readonly SessionVm[];
   readonly rootReferences = 0;
-  onExit: ((vm: number) => void) | null = null;
   #outcome: Outcome = { kind: 'running' };
 
-  constructor(plan: RunPlan, consoles: Consoles, mmuObserver?: MmuObserver) {
+  constructor(plan: RunPlan, consoles: Consoles) {
     const vm = plan.vms[0];
     const machine = new Machine({
       memory: vm.memory,
       processor: plan.processor,
       translationCache: plan.tlb,
       serial: [{ transmit: (byte) => consoles.transmit(0, byte) }],
-      ...(mmuObserver ? { mmuObserver } : {}),
     });
     machine.load(vm.kernel.bytes, {
       ...vm.kernel,
@@ -30,7 +27,6 @@ export class BareSession implements Session {
       modules: vm.initrd === null ? [] : [{ bytes: vm.initrd }],
     });
     consoles.onSeen = () => machine.stop('expected text');
-    if (machine.vmx !== null) machine.vmx.context.onExit = () => this.onExit?.(0);
     this.machine = machine;
     const outcome = (): Outcome => this.#outcome;
     this.vms = [
@@ -79,6 +75,10 @@ export class BareSession implements Session {
   }
 
   current(): number {
+    return 0;
+  }
+
+  owner(): number {
     return 0;
   }
 }

@@ -1,11 +1,14 @@
 /** What led to the end of a run: the last events, and the last branches. */
 
 import { EIP } from '../base/registers.ts';
+import { DF, SIGNAL_EXCEPTION, type Signal } from '../base/signal.ts';
+import type { ProcessorEvent } from '../cpu/monitor.ts';
 import { eventText } from './events.ts';
 import type { Session } from './session.ts';
 import { look, type Seen } from './watch.ts';
 
 const MOST_EVENTS = 12;
+const HARDWARE_EXCEPTION = 3;
 const MOST_BRANCHES = 32;
 
 /** The latest of something. */
@@ -42,20 +45,28 @@ export class EventHistory {
 
   attach(session: Session): void {
     const { cpu } = session.machine;
-    cpu.observer = {
-      ...cpu.observer,
+    session.machine.observe({
       onEvent: (event) => {
-        const isFault = event.type === 3 && event.vector === cpu.signal.vector;
         this.#ring.push({
           vm: session.current(),
           time: cpu.now(),
           eip: cpu.S[EIP] >>> 0,
           text: eventText(event),
-          because: isFault ? cpu.signal.because : '',
+          because: reasonOf(event, cpu.signal),
         });
       },
-    };
+    });
   }
+}
+
+/** Why an exception is delivered, as far as the last fault tells. */
+function reasonOf(event: ProcessorEvent, signal: Signal): string {
+  if (event.type !== HARDWARE_EXCEPTION || signal.kind !== SIGNAL_EXCEPTION) return '';
+  if (event.vector === signal.vector) return signal.because;
+  if (event.vector !== DF) return '';
+  const { vector, errorCode, linear, because } = signal;
+  const second = eventText({ vector, errorCode, address: linear, type: HARDWARE_EXCEPTION, instructionLength: 0 });
+  return `${second}, while the one before was delivered${because === '' ? '' : ` (${because})`}`;
 }
 
 export interface Branch {
@@ -81,14 +92,12 @@ export class BranchHistory {
 
   attach(session: Session): void {
     const { cpu } = session.machine;
-    const before = cpu.observer;
-    cpu.observer = {
-      ...before,
+    session.machine.observe({
       onInstruction: () => {
         const vm = session.current();
         if (vm >= 0) this.#note(vm, look(cpu));
       },
-    };
+    });
   }
 
   #note(vm: number, seen: Seen): void {

@@ -1,4 +1,3 @@
-import type { MmuObserver } from '../mmu/observer.ts';
 import { BareSession } from './bare.ts';
 import { NestedSession } from './nested.ts';
 import type { RunPlan } from './plan.ts';
@@ -6,8 +5,5 @@ import type { Consoles } from './serial.ts';
 import type { Session } from './session.ts';
 
 /** The machine that a plan asks for, with its kernels loaded. Throws InvalidInput. */
-export function makeSession(plan: RunPlan, consoles: Consoles, mmuObserver?: MmuObserver): Session {
-  return plan.mode === 'bare'
-    ? new BareSession(plan, consoles, mmuObserver)
-    : new NestedSession(plan, consoles, mmuObserver);
-}
+export const makeSession = (plan: RunPlan, consoles: Consoles): Session =>
+  plan.mode === 'bare' ? new BareSession(plan, consoles) : new NestedSession(plan, consoles);

@@ -6,7 +6,6 @@ import type { RunResult } from '../hypervisor/scheduler.ts';
 import type { Vm } from '../hypervisor/vm.ts';
 import { Machine } from '../machine/machine.ts';
 import { RootModePort } from '../machine/root-mode-port.ts';
-import type { MmuObserver } from '../mmu/observer.ts';
 import { machineRegisters } from './bare.ts';
 import { MEMORY_LIMIT } from './numbers.ts';
 import type { RunPlan, VmPlan } from './plan.ts';
@@ -32,22 +31,20 @@ export class NestedSession implements Session {
   readonly machine: Machine;
   readonly hypervisor: Hypervisor;
   readonly vms: readonly SessionVm[];
-  onExit: ((vm: number) => void) | null = null;
   readonly #port: RootModePort;
   readonly #consoles: Consoles;
   /** State of each VM after the last stretch. */
   #states: RunResult['vms'] = [];
 
-  constructor(plan: RunPlan, consoles: Consoles, mmuObserver?: MmuObserver) {
+  constructor(plan: RunPlan, consoles: Consoles) {
     this.#consoles = consoles;
     this.machine = new Machine({
       memory: hostMemory(plan.vms.map((vm) => vm.memory)),
       processor: plan.processor,
       translationCache: plan.tlb,
-      ...(mmuObserver ? { mmuObserver } : {}),
     });
     this.#port = new RootModePort(this.machine);
-    this.hypervisor = new Hypervisor(this.#port, { onExit: (vm) => this.onExit?.(vm.number) });
+    this.hypervisor = new Hypervisor(this.#port);
     this.vms = plan.vms.map((vm, i) => this.#create(vm, i));
   }
 
@@ -110,9 +107,12 @@ export class NestedSession implements Session {
   }
 
   current(): number {
-    const { context } = this.machine.vmx as NonNullable<Machine['vmx']>;
-    if (!context.nonRoot) return -1;
-    return this.hypervisor.vms.findIndex((vm) => vm.vcpu.vmcs === context.current?.address);
+    return this.machine.vmx?.nonRoot ? this.owner() : -1;
+  }
+
+  owner(): number {
+    const address = this.machine.vmx?.context.current?.address;
+    return this.hypervisor.vms.findIndex((vm) => vm.vcpu.vmcs === address);
   }
 
   #outcome(vm: Vm): Outcome {

@@ -48,6 +48,6 @@ export interface Session {
   readonly awaitsInput: boolean;
   /** Number of the VM that the processor executes, −1 for root mode. */
   current(): number;
-  /** Is told of each VM exit, when the host has been reached: number of the VM. */
-  onExit: ((vm: number) => void) | null;
+  /** Number of the VM whose VMCS is current. */
+  owner(): number;
 }

@@ -2,7 +2,8 @@
 
 import { hex } from '../base/int.ts';
 import { EIP } from '../base/registers.ts';
-import type { MmuObserver, PageWalkStep } from '../mmu/observer.ts';
+import type { ProcessorEvent } from '../cpu/monitor.ts';
+import type { PageWalkStep } from '../mmu/observer.ts';
 import { ENTRY_FAILURE, EXIT, exitReasonName } from '../vmx/exit-reasons.ts';
 import * as F from '../vmx/fields.ts';
 import * as op from '../vmx/operations.ts';
@@ -27,42 +28,35 @@ export class Tracer {
     this.#sink = sink;
   }
 
-  /** For the machine that is going to be made; undefined if walks are not to be shown. */
-  get mmuObserver(): MmuObserver | undefined {
-    return this.#wants('walk') ? { onPageWalkStep: (step) => this.#walk(step) } : undefined;
-  }
-
   /** Starts to watch. */
   attach(session: Session): void {
     this.#session = session;
-    const { cpu, vmx } = session.machine;
-    const observer = { ...cpu.observer };
-    const { onEvent } = observer;
-    cpu.observer = {
-      ...observer,
-      ...(this.#wants('exec') ? { onInstruction: () => this.#exec() } : {}),
-      ...(this.#wants('irq')
-        ? {
-            onEvent: (event, injected) => {
-              onEvent?.(event, injected);
-              const details = { vector: event.vector, type: event.type, errorCode: event.errorCode, injected };
-              const at = cpu.S[EIP] >>> 0;
-              this.#emit('irq', `${eventText(event)}${injected ? ' (injected)' : ''} at ${this.#place(at)}`, {
-                ...details,
-                eip: at,
-              });
-            },
-          }
-        : {}),
-    };
-    if (this.#wants('exit') || this.#wants('ept')) session.onExit = (vm) => this.#exit(vm);
-    if (this.#wants('entry') && vmx !== null) vmx.context.onEntry = () => this.#entry();
-    if (!this.#wants('io')) return;
+    const wants = (topic: TraceTopic): boolean => this.#request.topics.has(topic);
+    session.machine.observe({
+      ...(wants('exec') ? { onInstruction: () => this.#exec(session) } : {}),
+      ...(wants('irq') ? { onEvent: (event, injected) => this.#event(session, event, injected) } : {}),
+      ...(wants('walk') ? { onPageWalkStep: (step) => this.#walk(step) } : {}),
+      ...(wants('entry') ? { onEntry: () => this.#entry(session) } : {}),
+      ...(wants('exit') || wants('ept') ? { onExit: (reason) => this.#exit(session, reason) } : {}),
+    });
+    if (!wants('io')) return;
     session.vms.forEach((vm, number) => {
       vm.ports.onAccess = (port, size, value, input) => {
         const text = `${input ? 'in ' : 'out'} port ${hex(port, 4)} ${input ? '→' : '←'} ${hex(value, size * 2)}`;
         this.#emit('io', text, { port, size, value, input }, number);
       };
+    });
+  }
+
+  #event(session: Session, event: ProcessorEvent, injected: boolean): void {
+    const eip = session.machine.cpu.S[EIP] >>> 0;
+    const { vector, type, errorCode } = event;
+    this.#emit('irq', `${eventText(event)}${injected ? ' (injected)' : ''} at ${this.#place(eip)}`, {
+      vector,
+      type,
+      errorCode,
+      injected,
+      eip,
     });
   }
 
@@ -79,8 +73,7 @@ export class Tracer {
     else this.#sink(`${String(time).padStart(12)} ${name.padEnd(10)} ${topic.padEnd(5)} ${text}`);
   }
 
-  #exec(): void {
-    const session = this.#session as Session;
+  #exec(session: Session): void {
     const seen = look(session.machine.cpu);
     const bytes = Array.from(seen.bytes, (b) => b.toString(16).padStart(2, '0')).join('');
     const name = this.#symbol(seen.linear);
@@ -100,16 +93,16 @@ export class Tracer {
     this.#emit('walk', `${format} level ${level}: entry at ${hex(at)} is ${entry}`, { format, level, at, low, high });
   }
 
-  #entry(): void {
-    const { cpu } = (this.#session as Session).machine;
+  #entry(session: Session): void {
+    const { cpu } = session.machine;
     const information = this.#field(F.VM_ENTRY_INTERRUPTION_INFORMATION);
     const injects = interruptionText(information, this.#field(F.VM_ENTRY_EXCEPTION_ERROR_CODE));
     const eip = cpu.S[EIP] >>> 0;
     this.#emit('entry', `at ${this.#place(eip)}${injects === '' ? '' : `, injects ${injects}`}`, { eip, injects });
   }
 
-  #exit(vm: number): void {
-    const whole = this.#field(F.EXIT_REASON);
+  #exit(session: Session, whole: number): void {
+    const vm = session.owner();
     const reason = whole & 0xffff;
     const qualification = this.#field(F.EXIT_QUALIFICATION);
     const eip = this.#field(F.GUEST_RIP) >>> 0;

@@ -36,8 +36,6 @@ export interface MachineOptions {
   readonly board?: BoardDescription;
   /** What the virtualisation extension offers. @defaultValue all that there is */
   readonly vmx?: VmxSettings;
-  /** Is told of page-walk steps. */
-  readonly mmuObserver?: MmuObserver;
   /** Serial lines of the board, in its order. */
   readonly serial?: readonly SerialLine[];
 }
@@ -103,7 +101,7 @@ export class Machine {
       onPowerOff: () => this.#stop({ kind: 'power-off' }),
       onDebugExit: (value) => this.#stop({ kind: 'debug-exit', value }),
     });
-    this.#observers = new Observers(this, walks, options.mmuObserver);
+    this.#observers = new Observers(this, walks);
   }
 
   /** Loads a kernel image (multiboot, flat, real mode) and sets the registers as its kind demands. Throws InvalidInput. */

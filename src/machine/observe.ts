@@ -18,11 +18,10 @@ export class Observers {
   readonly #walks: MmuObserver;
   readonly #all: MachineObserver[] = [];
 
-  /** `walks`: the object that the memory unit tells of page walks; what it holds already stays. */
-  constructor(machine: Machine, walks: MmuObserver, first?: MmuObserver) {
+  /** `walks`: the object that the memory unit tells of page walks. */
+  constructor(machine: Machine, walks: MmuObserver) {
     this.#machine = machine;
     this.#walks = walks;
-    if (first !== undefined) this.add(first);
   }
 
   /** Adds an observer; the function that comes back takes it away again. */

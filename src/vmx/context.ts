@@ -84,8 +84,6 @@ export class VmxContext {
   entries = 0;
   /** Called after each VM exit, when host state is loaded. */
   onExit: (() => void) | null = null;
-  /** Called in each VM entry, when guest state is loaded, before an event is injected. */
-  onEntry: (() => void) | null = null;
   observer: VmxObserver | null = null;
 
   constructor(cpu: Cpu, settings: VmxSettings) {

@@ -82,7 +82,6 @@ export function enter(x: VmxContext, vmcs: Vmcs, launch: boolean, retiring: 0 | 
   vmcs.launched = true;
   x.lastEntryFailure = null;
   x.entries++;
-  x.onEntry?.();
   x.observer?.onEntry?.();
   if (w[W.W_ENTRY_INFO] < 0) inject(x);
   return ENTERED;

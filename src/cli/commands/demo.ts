@@ -30,7 +30,7 @@ const REASON_NOTES: Readonly<Record<string, string>> = {
 
 /** Returns the exit status. */
 export async function demo(options: { readonly color: boolean }): Promise<number> {
-  const isColoured = options.color && process.stdout.isTTY === true && !process.env['NO_COLOR'];
+  const isColoured = options.color && process.stdout.isTTY === true && !process.env.NO_COLOR;
   const c = (style: Style, text: string): string => (isColoured ? paint(style, text) : text);
   const line = (text = ''): void => writeOut(`${text}\n`);
   const title = (text: string): void =>

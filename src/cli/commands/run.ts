@@ -41,7 +41,7 @@ export async function run(plan: RunPlan): Promise<number> {
   const names = plan.vms.map((vm) => (plan.vms.length === 1 ? null : `${vm.name}: `));
   const consoles = new Consoles(names, writeOut, plan.expect);
   const tracer = plan.trace === null ? null : new Tracer(plan.trace, say);
-  const session = makeSession(plan, consoles, tracer?.mmuObserver);
+  const session = makeSession(plan, consoles);
   const events = new EventHistory();
   events.attach(session);
   tracer?.attach(session);
