@@ -38,6 +38,7 @@ export { type UnimplementedFeature, unimplementedFeatures } from './cpu/opcodes/
 export type { InterruptLine, SerialLine } from './devices/ports.ts';
 // The hypervisor, its virtual machines and what it counts.
 export { Hypervisor, type HypervisorOptions, type VmConfig } from './hypervisor/hypervisor.ts';
+export type { VmState } from './hypervisor/persist.ts';
 export type { RunLimits, RunResult } from './hypervisor/scheduler.ts';
 export type { VmStats } from './hypervisor/stats.ts';
 export { type GuestRegisters, printRegisters, type VmStopReason } from './hypervisor/stop-reason.ts';

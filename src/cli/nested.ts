@@ -6,7 +6,6 @@ import type { RunResult } from '../hypervisor/scheduler.ts';
 import type { Vm } from '../hypervisor/vm.ts';
 import { Machine } from '../machine/machine.ts';
 import { RootModePort } from '../machine/root-mode-port.ts';
-import { machineRegisters } from './bare.ts';
 import { MEMORY_LIMIT } from './numbers.ts';
 import type { RunPlan, VmPlan } from './plan.ts';
 import type { Consoles } from './serial.ts';
@@ -116,15 +115,13 @@ export class NestedSession implements Session {
   }
 
   #outcome(vm: Vm): Outcome {
-    const stop = this.#port.machineStop;
-    if (stop?.kind === 'unimplemented' && this.current() === vm.number)
-      return { kind: 'unimplemented', error: stop.error, registers: machineRegisters(this.machine) };
     const state = this.#states[vm.number]?.state ?? { kind: 'running' };
     switch (state.kind) {
       case 'running':
       case 'halted':
       case 'power-off':
       case 'debug-exit':
+      case 'unimplemented':
         return state;
       case 'triple-fault':
         return { kind: 'triple-fault', registers: state.registers };

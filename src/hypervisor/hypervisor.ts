@@ -54,7 +54,6 @@ export class Hypervisor {
   readonly #root: RootMode;
   readonly #environment: RootEnvironment;
   readonly #controls: Controls;
-  readonly #turn: Turn;
   readonly #scheduler: Scheduler;
   readonly #vms: Vm[] = [];
   readonly #floatFrames: FloatFrames;
@@ -73,8 +72,7 @@ export class Hypervisor {
     const tsc = root.rdmsr(IA32_TIME_STAMP_COUNTER);
     const now = root.now();
     const hostTsc = tsc === 'gp' ? 0 : (tsc.hi >>> 0) * 0x1_0000_0000 + (tsc.lo >>> 0) - now;
-    this.#turn = new Turn(root, hostTsc);
-    this.#scheduler = new Scheduler(this.#vms, this.#turn, slice, options.onExit);
+    this.#scheduler = new Scheduler(this.#vms, new Turn(root, hostTsc), slice, options.onExit);
   }
 
   get vms(): readonly Vm[] {
@@ -167,9 +165,6 @@ export class Hypervisor {
   }
 
   #makeCurrent(vm: Vm): void {
-    if (this.#turn.interruptedVm !== null) {
-      throw new InvalidInput('a guest was interrupted in the middle of its turn: let it run on to a limit first');
-    }
     this.#expect('VMPTRLD', this.#root.vmptrld(vm.vcpu.vmcs));
   }
 

@@ -70,9 +70,8 @@ export class Scheduler {
     }
   }
 
-  /** The VM that was interrupted, or the next one in turn that can do something. */
+  /** The next VM in turn that can do something. */
   #choose(time: number): Vm | null {
-    if (this.#turn.interruptedVm !== null) return this.#turn.interruptedVm;
     for (let i = 0; i < this.#vms.length; i++) {
       const vm = this.#vms[(this.#next + i) % this.#vms.length];
       if (!canRun(vm) || vm.time >= time) continue;

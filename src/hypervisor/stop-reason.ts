@@ -1,5 +1,6 @@
 /** Why a VM runs no more, and what it looked like then. */
 
+import type { Unimplemented } from '../base/errors.ts';
 import { hex } from '../base/int.ts';
 import * as F from '../vmx/fields.ts';
 import type { Vcpu } from './vcpu.ts';
@@ -26,6 +27,8 @@ export interface GuestRegisters {
 export type VmStopReason =
   | { readonly kind: 'power-off' }
   | { readonly kind: 'debug-exit'; readonly value: number }
+  /** The guest needs something of its processor that the machine does not have yet. */
+  | { readonly kind: 'unimplemented'; readonly error: Unimplemented; readonly registers: GuestRegisters }
   | {
       /** What the hypervisor had to stop, with the sentence that says why. */
       readonly kind: 'triple-fault' | 'entry-failure' | 'ept-misconfiguration' | 'unsupported' | 'host-failure';

@@ -6,11 +6,12 @@ import { ENTRY_FAILURE, EXIT, exitReasonText, vmErrorText } from '../vmx/exit-re
 import * as F from '../vmx/fields.ts';
 import { handlerFor } from './exits/index.ts';
 import { deliverPending, keepInterruptedEvent } from './injection.ts';
+import { guestRegisters } from './stop-reason.ts';
 import type { Vm } from './vm.ts';
 
 /** slice: others may run · halted: only something from outside can wake the VM · stopped: see its stopReason ·
  *  limit: as many instructions as the turn may retire, or the time that it may reach · until: the caller has seen enough ·
- *  interrupted: the machine itself was stopped while the guest ran, `resume` goes on. */
+ *  interrupted: the machine itself was stopped while the guest ran; the next turn goes on there. */
 export type TurnEnd = 'slice' | 'halted' | 'stopped' | 'limit' | 'until' | 'interrupted';
 
 export interface TurnLimits {
@@ -33,16 +34,10 @@ export class Turn {
   readonly #root: RootMode;
   /** The processor's time-stamp counter minus the machine's virtual time. */
   readonly #hostTsc: number;
-  /** The VM that was running when the machine was stopped. */
-  #interrupted: { vm: Vm; enteredAt: number } | null = null;
 
   constructor(root: RootMode, hostTsc: number) {
     this.#root = root;
     this.#hostTsc = hostTsc;
-  }
-
-  get interruptedVm(): Vm | null {
-    return this.#interrupted?.vm ?? null;
   }
 
   run(vm: Vm, limits: TurnLimits): TurnEnd {
@@ -50,22 +45,20 @@ export class Turn {
     vm.stats.turns++;
     if (this.#root.vmptrst() !== vm.vcpu.vmcs) this.#root.vmptrld(vm.vcpu.vmcs);
     for (;;) {
-      if (this.#interrupted === null) {
-        vm.clock.runDue();
-        if (vm.stopReason !== null) return 'stopped';
-        if (limits.until?.()) return 'until';
-        const done = vm.retired - start;
-        if (done >= limits.instructions || vm.time >= limits.time) return 'limit';
-        if (done >= limits.slice) return 'slice';
-        if (vm.vcpu.halted) {
-          const end = this.#sleep(vm, limits);
-          if (end !== null) return end;
-        }
-        const isDelivering = deliverPending(vm);
-        const room = Math.min(limits.slice, limits.instructions) - done;
-        const bound = Math.min(room, vm.clock.next - vm.time, limits.time - vm.time);
-        this.#prepareEntry(vm, vm.float.isStepping ? (isDelivering ? 0 : 1) : bound);
+      vm.clock.runDue();
+      if (vm.stopReason !== null) return 'stopped';
+      if (limits.until?.()) return 'until';
+      const done = vm.retired - start;
+      if (done >= limits.instructions || vm.time >= limits.time) return 'limit';
+      if (done >= limits.slice) return 'slice';
+      if (vm.vcpu.halted) {
+        const end = this.#sleep(vm, limits);
+        if (end !== null) return end;
       }
+      const isDelivering = deliverPending(vm);
+      const room = Math.min(limits.slice, limits.instructions) - done;
+      const bound = Math.min(room, vm.clock.next - vm.time, limits.time - vm.time);
+      this.#prepareEntry(vm, vm.float.isStepping ? (isDelivering ? 0 : 1) : bound);
       if (!this.#enter(vm)) return vm.stopReason === null ? 'interrupted' : 'stopped';
       const reason = vm.vcpu.read(F.EXIT_REASON);
       vm.stats.countExit(reason & 0xffff);
@@ -108,6 +101,14 @@ export class Turn {
     this.#root.setCr2(vcpu.cr2);
   }
 
+  /** Root mode again: takes the guest's registers and time. */
+  #exited(vm: Vm, enteredAt: number): void {
+    vm.vcpu.launched = true;
+    vm.vcpu.saveGeneral();
+    vm.vcpu.cr2 = this.#root.getCr2();
+    vm.elapse(this.#root.now() - enteredAt);
+  }
+
   /** The processor would not enter the guest. */
   #refuse(vm: Vm, what: string): void {
     vm.stop('entry-failure', [what, ...this.#root.explainEntry()].join('\n'));
@@ -117,24 +118,23 @@ export class Turn {
   #enter(vm: Vm): boolean {
     const root = this.#root;
     const { vcpu } = vm;
-    let reached: Reached;
-    const enteredAt = this.#interrupted?.enteredAt ?? root.now();
-    if (this.#interrupted !== null) reached = root.resumeInterrupted();
-    else {
-      vm.stats.entries++;
-      reached = vcpu.launched ? root.vmresume() : root.vmlaunch();
-    }
-    this.#interrupted = null;
+    const enteredAt = root.now();
+    vm.stats.entries++;
+    const reached: Reached = vcpu.launched ? root.vmresume() : root.vmlaunch();
     switch (reached.kind) {
       case 'exit':
-        vcpu.launched = true;
-        vcpu.saveGeneral();
-        vcpu.cr2 = root.getCr2();
-        vm.elapse(root.now() - enteredAt);
+        this.#exited(vm, enteredAt);
         return true;
+      case 'unimplemented':
+        root.kick();
+        this.#exited(vm, enteredAt);
+        vm.end({ kind: 'unimplemented', error: reached.error, registers: guestRegisters(vcpu) });
+        return false;
       case 'budget':
       case 'stopped':
-        this.#interrupted = { vm, enteredAt };
+        root.kick();
+        this.#exited(vm, enteredAt);
+        if (vm.float.isStepping) vm.float.endStep();
         return false;
       case 'vmfail':
         this.#refuse(vm, vmErrorText(reached.error));

@@ -31,6 +31,7 @@ import {
   SS_,
   TR,
 } from '../base/registers.ts';
+import { NMI } from '../base/signal.ts';
 import type { Cpu } from '../cpu/cpu.ts';
 import { type Descriptor, isCode, readDescriptor, setBusy } from '../cpu/far/descriptors.ts';
 import { dispatch, exceptionEvent } from '../cpu/far/events.ts';
@@ -39,6 +40,8 @@ import { cpuid as describeProcessor } from '../cpu/model.ts';
 import { readMsr, writeMsr } from '../cpu/msr.ts';
 import { writeControlRegister } from '../cpu/system/control-registers.ts';
 import { NO_POINTER, type VmxContext } from '../vmx/context.ts';
+import { INTERRUPTION_TYPE } from '../vmx/controls.ts';
+import { interceptEvent } from '../vmx/events.ts';
 import { checkVmxon } from '../vmx/instructions.ts';
 import * as op from '../vmx/operations.ts';
 import type { Machine, StopReason } from './machine.ts';
@@ -242,6 +245,14 @@ export class RootModePort implements RootMode {
     return this.#run();
   }
 
+  kick(): Reached {
+    if (!this.#x.nonRoot) return EXITED;
+    this.#cpu.delivering = null;
+    const nmi = { vector: NMI, type: INTERRUPTION_TYPE.NMI, errorCode: -1, instructionLength: 0, address: 0 };
+    if (!interceptEvent(this.#x, nmi)) return { kind: 'stopped', why: 'the guest takes NMIs itself' };
+    return this.#run();
+  }
+
   now(): number {
     return this.#cpu.now();
   }
@@ -278,6 +289,7 @@ export class RootModePort implements RootMode {
       else if (stop.kind === 'triple-fault') return { kind: 'shutdown', why: 'triple fault in VMX root operation' };
       else if (stop.kind !== 'limit') {
         this.machineStop = stop;
+        if (stop.kind === 'unimplemented') return stop;
         return { kind: 'stopped', why: stop.kind === 'stopped' ? stop.why : stop.kind };
       }
     }

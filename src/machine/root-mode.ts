@@ -2,6 +2,8 @@
  *  It can do what root-mode machine code can do, and nothing more; each operation is executed by the same
  *  implementation that serves machine code. Memory references are counted. */
 
+import type { Unimplemented } from '../base/errors.ts';
+
 /** Host-physical memory as root-mode software reaches it. Addresses and lengths in bytes. */
 export interface RootMemory {
   /** Size of RAM in bytes: frames 0 to bytes / 4096 − 1 exist. */
@@ -29,7 +31,8 @@ export type Reached =
   | { readonly kind: 'abort'; readonly indicator: number }
   | { readonly kind: 'shutdown'; readonly why: string } // the host itself triple-faulted or ran into the weeds
   | { readonly kind: 'budget' } // the machine's own instruction limit was reached while the guest ran; call `resumeInterrupted`
-  | { readonly kind: 'stopped'; readonly why: string }; // somebody outside asked the machine to stop
+  | { readonly kind: 'stopped'; readonly why: string } // somebody outside asked the machine to stop
+  | { readonly kind: 'unimplemented'; readonly error: Unimplemented }; // the guest needs what the machine does not have; only `kick` helps
 
 export interface RootMode {
   readonly memory: RootMemory;
@@ -75,6 +78,8 @@ export interface RootMode {
   explainEntry(): readonly string[];
   /** Goes on after `budget` or `stopped`, without entering anew. */
   resumeInterrupted(): Reached;
+  /** Makes a guest that `budget`, `stopped` or `unimplemented` left running exit, as an NMI from outside would. */
+  kick(): Reached;
   /** Virtual time of the machine (retired instructions). */
   now(): number;
 }

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { runs } from '../effort.ts';
 import { program, runBare, runNested } from './worlds.ts';
 
 /** What a kernel does with time, interrupts, devices and missing memory, in pieces. Labels are local to each piece. */
@@ -93,6 +94,6 @@ test('a kernel cannot tell the hypervisor from the bare machine: not by time, in
       const { vm, ...nested } = runNested(image, { memory: 0x100_0000 }, limit, { slice });
       expect(nested).toEqual(runBare(image, { memory: 0x100_0000 }, limit));
     }),
-    { seed: 20_240, numRuns: Number(process.env.RINGLET_RUNS ?? 40) },
+    { seed: 20_240, numRuns: runs(40) },
   );
 });

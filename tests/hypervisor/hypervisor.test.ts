@@ -343,6 +343,17 @@ timer:  mov eax, 0x13131313
     expect(outcome(third)).toEqual(runBare(INTERRUPTED));
   });
 
+  test('a guest that needs what the machine does not have ends; the others run on', () => {
+    const x87 = program('mov ecx, 100\n loop $\n inc eax\n db 0xdb, 0xe3\n jmp off\ntimer:');
+    const { hypervisor, add, outcome } = world({ slice: 77 });
+    const needy = add(x87);
+    const other = add(INTERRUPTED);
+    expect(hypervisor.run().kind).toBe('ended');
+    expect(needy.stopReason).toMatchObject({ kind: 'unimplemented', error: { feature: 'x87' }, registers: { eax: 1 } });
+    expect(needy.retired).toBe(runBare(x87).instructions);
+    expect(outcome(other)).toEqual(runBare(INTERRUPTED));
+  });
+
   test('a guest that overwrites all it can reach leaves every frame of another VM as it was', () => {
     const { machine, hypervisor, add } = world({ seed: 99 });
     const victim = add(kernel('hello'));
@@ -407,6 +418,18 @@ describe('saving and restoring', () => {
     });
     expect(outcome(other).end).toBe('power-off');
   });
+});
+
+test('a machine that is stopped in the middle of a guest can go on, or let the guest be saved, and nothing is lost', () => {
+  const whole = runBare(INTERRUPTED);
+  const { hypervisor, add, outcome, root } = world({ slice: 5000 });
+  const vms = [add(INTERRUPTED), add(INTERRUPTED)];
+  for (let limit = 1234; ; limit += 1234) {
+    root.maxInstructions = limit;
+    if (hypervisor.run().kind === 'ended') break;
+    if (limit % 5 === 0) hypervisor.restore(vms[0], JSON.parse(JSON.stringify(hypervisor.save(vms[0]))));
+  }
+  expect(vms.map(outcome)).toEqual([whole, whole]);
 });
 
 describe('what cannot be made', () => {

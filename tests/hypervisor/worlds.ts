@@ -135,7 +135,8 @@ export function runBare(image: Uint8Array, options: Partial<VmConfig> = {}, maxI
 export function world(options: HypervisorOptions & Pick<MachineOptions, 'translationCache'> = {}, memory = 64 * MIB) {
   const { translationCache } = options;
   const machine = new Machine({ memory, ...(translationCache ? { translationCache } : {}) });
-  const hypervisor = new Hypervisor(new RootModePort(machine), options);
+  const root = new RootModePort(machine);
+  const hypervisor = new Hypervisor(root, options);
   const lines = new Map<Vm, { text: string }>();
   const add = (image: Uint8Array, config: Partial<VmConfig> = {}): Vm => {
     const line = serial();
@@ -149,7 +150,7 @@ export function world(options: HypervisorOptions & Pick<MachineOptions, 'transla
     instructions: vm.retired,
     time: vm.time,
   });
-  return { machine, hypervisor, add, outcome };
+  return { machine, root, hypervisor, add, outcome };
 }
 
 /** The image in a VM. */
