@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { rows } from '../../src/cpu/opcodes/index.ts';
 import { instructionMatrix, opcodeText } from '../../src/cpu/opcodes/matrix.ts';
 
-test('docs/instructions.md says what the rows say (vitest -u writes it)', async () => {
+test('docs/instructions.md says what the rows say (npm run docs writes it)', async () => {
   await expect(instructionMatrix(rows)).toMatchFileSnapshot('../../docs/instructions.md');
 });
 
