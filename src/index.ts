@@ -50,8 +50,6 @@ export type { ImageOptions } from './machine/loader/plan.ts';
 export { Machine, type MachineOptions, type RunOptions, type StopReason } from './machine/machine.ts';
 export type { MachineObserver } from './machine/observe.ts';
 export type { MachineState } from './machine/persist.ts';
-export type { MachineObserver } from './machine/observe.ts';
-export type { MachineState } from './machine/persist.ts';
 export type { Registers, SegmentValue, TableRegister, WritableRegisters } from './machine/registers.ts';
 // VMX from TypeScript: the door through which the hypervisor, or another one, executes root-mode operations.
 export type { Reached, RootMemory, RootMode, VmxResult } from './machine/root-mode.ts';
