@@ -36,6 +36,7 @@ import {
   SYSENTER_ESP,
   TR,
 } from '../base/registers.ts';
+import { DB } from '../base/signal.ts';
 import { groupsOfChange } from './checks/index.ts';
 import type { VmxContext } from './context.ts';
 import {
@@ -98,8 +99,7 @@ export function exitEvent(
   if ((info & INTERRUPTION_ERROR_CODE) !== 0) w[W.W_EXIT_ERROR_CODE] = errorCode;
   recordVectoring(x);
   if (length > 0) w[W.W_LENGTH] = length;
-  const type = (info >> 8) & 7;
-  const fault = type === INTERRUPTION_TYPE.HARDWARE_EXCEPTION && (info & 0xff) !== 1;
+  const fault = isFault((info >> 8) & 7, info & 0xff);
   leave(x, reason, qualification, x.cpu.S[EIP], fault ? x.cpu.getFlags() | FLAG_RF : x.cpu.getFlags());
 }
 
@@ -109,8 +109,14 @@ export function exitEpt(x: VmxContext, reason: number, qualification: number): v
   w[W.W_EXIT_INFO] = 0;
   recordVectoring(x);
   const flags = x.cpu.getFlags();
-  leave(x, reason, qualification, x.cpu.S[EIP], x.cpu.delivering === null ? flags | FLAG_RF : flags);
+  const event = x.cpu.delivering;
+  const fault = event === null || isFault(event.type, event.vector);
+  leave(x, reason, qualification, x.cpu.S[EIP], fault ? flags | FLAG_RF : flags);
 }
+
+/** RF is 1 in the flags that are saved for a fault (SDM Vol. 3, "Saving RIP, RSP, RFLAGS, and SSP"). */
+const isFault = (type: number, vector: number): boolean =>
+  type === INTERRUPTION_TYPE.HARDWARE_EXCEPTION && vector !== DB;
 
 /** IDT-vectoring information (SDM Vol. 3, "Information for VM Exits During Event Delivery"): the event that was on its way. */
 function recordVectoring(x: VmxContext): void {

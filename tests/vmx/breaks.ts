@@ -88,13 +88,13 @@ const system = (name: string, field: number, limitField: number, valid: number):
 
 const msrArea = (id: string, address: number, count: number): Record<string, Break> => ({
   [`${id}.aligned`]: all([count, 1], [address, AT.msrArea | 8]),
-  [`${id}.width`]: all([count, 1], [address, AT.msrArea, 1]),
+  [`${id}.width`]: all([count, 1], [address, AT.msrArea, 0x8000_0000]),
   [`${id}.end`]: all([count, 2], [address, 0xffff_fff0]),
 });
 
 const pageAddress = (id: string, field: number, at: number): Record<string, Break> => ({
   [`${id}.aligned`]: one(field, at | 0x800),
-  [`${id}.width`]: one(field, at, 1),
+  [`${id}.width`]: one(field, at, 0x8000_0000),
 });
 
 const hostSelectors: Record<string, Break> = {};
@@ -210,7 +210,7 @@ export const BREAKS: Readonly<Record<string, Break>> = {
   'guest.rflags.vm-pe': all(UNRESTRICTED, REAL_MODE, ...V86),
   'guest.rflags.if-injection': one(INFO, EXTERNAL_20),
 
-  'guest.activity.supported': one(ACTIVITY, 2),
+  'guest.activity.supported': one(ACTIVITY, 4),
   'guest.activity.hlt-dpl': all(
     [ACTIVITY, 1],
     [F.GUEST_CS_SELECTOR, 0x0b],
@@ -240,7 +240,7 @@ export const BREAKS: Readonly<Record<string, Break>> = {
   'guest.pending-debug.bs-excess': all([F.GUEST_PENDING_DEBUG_EXCEPTIONS, 0x4000], [INTERRUPTIBILITY, 2]),
   'guest.pending-debug.rtm': one(F.GUEST_PENDING_DEBUG_EXCEPTIONS, 0x1_0000),
   'guest.link-pointer.aligned': { fields: [[F.VMCS_LINK_POINTER, AT.linked | 4, 0]], qualification: 4 },
-  'guest.link-pointer.width': { fields: [[F.VMCS_LINK_POINTER, AT.linked, 1]], qualification: 4 },
+  'guest.link-pointer.width': { fields: [[F.VMCS_LINK_POINTER, AT.linked, 0x8000_0000]], qualification: 4 },
   'guest.link-pointer.revision': { fields: [[F.VMCS_LINK_POINTER, AT.stack, 0]], qualification: 4 },
   'guest.link-pointer.current': { fields: [[F.VMCS_LINK_POINTER, AT.vmcs, 0]], qualification: 4 },
   ...pdptes,

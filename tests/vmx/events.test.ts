@@ -130,6 +130,7 @@ describe('exceptions', () => {
     expect(vectoring(world)).toBe(0x8000_0306);
     expect(world.get(F.GUEST_RIP)).toBe(AT.code);
     expect(world.get(F.GUEST_RSP)).toBe(AT.stack);
+    expect(world.get(F.GUEST_RFLAGS)).toBe(0x1_0002); // as the delivery would have pushed it
   });
 
   test('a task gate exits with its selector', () => {
