@@ -12,6 +12,8 @@ export interface DriveOptions {
   readonly input?: InputSource;
   /** Is told of what enters, where. */
   readonly onInput?: (point: InputPoint, bytes: Uint8Array) => void;
+  /** Lets the host look up after so many instructions at least, also within a slice. */
+  readonly piece?: number;
   /** The run ends here as if interrupted: the end of a recorded run. */
   readonly endAt?: number;
   /** Somebody wants the run to end. */
@@ -31,11 +33,13 @@ export async function drive(session: Session, consoles: Consoles, options: Drive
     if (options.interrupted?.()) return 'interrupted';
     if (halted && !(session.awaitsInput && session.hasRoom)) return 'ended';
     const point = { at: session.retired, halted };
-    const bytes = session.hasRoom ? (input?.take(point) ?? null) : null;
+    const isOpen = halted || session.retired % SLICE === 0;
+    const bytes = isOpen && session.hasRoom ? (input?.take(point) ?? null) : null;
     if (bytes !== null) {
       options.onInput?.(point, bytes);
       session.receive(bytes);
     } else if (halted) {
+      if (session.retired >= endAt) return 'interrupted';
       if (input === undefined || input.isOver) return 'ended';
       await input.wait();
       continue;
@@ -44,7 +48,8 @@ export async function drive(session: Session, consoles: Consoles, options: Drive
     const left = maxInstructions - session.retired;
     if (left <= 0) return 'limit';
     if (session.retired >= endAt) return 'interrupted';
-    const slice = SLICE - (session.retired % SLICE);
+    const piece = options.piece ?? SLICE;
+    const slice = Math.min(SLICE - (session.retired % SLICE), piece);
     const advance = session.run(Math.min(slice, left, endAt - session.retired));
     consoles.flush();
     if (advance === 'seen') return 'seen';

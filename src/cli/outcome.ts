@@ -4,12 +4,13 @@ import type { RunEnding } from './drive.ts';
 import type { Outcome, SessionVm } from './session.ts';
 import * as status from './status.ts';
 
-/** Exit status of the run. The first VM that does not end with 0 decides. */
+/** Exit status of the run. The first VM that ended, and not with 0, decides; after that, whether one is still running. */
 export function statusOf(ending: RunEnding, vms: readonly SessionVm[], expects: boolean): number {
   if (ending === 'seen') return status.DONE;
   if (ending === 'interrupted') return status.INTERRUPTED;
   if (expects) return status.TEXT_NOT_SEEN;
-  return vms.map((vm) => vmStatus(vm.outcome)).find((s) => s !== status.DONE) ?? status.DONE;
+  const ends = vms.filter((vm) => vm.outcome.kind !== 'running').map((vm) => vmStatus(vm.outcome));
+  return ends.find((s) => s !== status.DONE) ?? (ends.length < vms.length ? status.LIMIT : status.DONE);
 }
 
 function vmStatus(outcome: Outcome): number {

@@ -27,7 +27,7 @@ Numbers are written 1000000, 0x100000 or 100000h.
 
 A file for --config: options by their long names in camel case, and the VMs:
   { "mode": "nested", "maxInstructions": 1000000, "vms": [{ "image": "a.asm", "memory": "32M" }, { "image": "hello" }] }
-Options of a VM: image, memory, append, initrd, symbols, load, entry, real, name.
+Options of a VM: image, memory, append, initrd, symbols, load, entry, real, name. Paths count from the current folder.
 ${STATUS_HELP}
 
 Examples:

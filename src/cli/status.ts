@@ -31,4 +31,4 @@ Exit status:
   124      the instruction limit was reached
   126      triple fault
   130      Ctrl-C
-Of several VMs the first whose status is not 0 decides.`;
+Of several VMs the first that ended with another status than 0 decides.`;

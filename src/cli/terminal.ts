@@ -39,6 +39,9 @@ export function writeOut(text: Uint8Array | string): void {
 const asBytes = (bytes: Uint8Array | string): Uint8Array =>
   typeof bytes === 'string' ? new TextEncoder().encode(bytes) : bytes;
 
+/** A line of a trace; if nobody reads it, the run ends. */
+export const trace = (line: string): void => writeAll(STDERR, asBytes(`${line}\n`));
+
 /** A line on stderr. */
 export function say(line: string): void {
   try {

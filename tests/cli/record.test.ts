@@ -88,6 +88,31 @@ test('a replay that goes another way says where', () => {
   expect(at({ at: 101, halted: false })).toThrow('instruction 101');
 });
 
+test.each(['bare', 'nested'] as const)(
+  'the replay of a run that was interrupted ends where it did (%s)',
+  async (mode) => {
+    const plan = planOf(kernel('spin', 'jmp $'), mode);
+    const { consoles } = captured(plan);
+    const session = makeSession(plan, consoles);
+    expect(await drive(session, consoles, { endAt: SLICE + 5 })).toBe('interrupted');
+    expect(session.retired).toBe(SLICE + 5);
+  },
+);
+
+test('the replay of a run that was interrupted while it waited is interrupted, too', async () => {
+  const plan = planOf(echo, 'bare');
+  const endings: string[] = [];
+  let waiting = Number.POSITIVE_INFINITY;
+  for (let k = 0; k < 2; k++) {
+    const { consoles } = captured(plan);
+    const session = makeSession(plan, consoles);
+    const nothing = new LoggedInput(parseLog(headerLine(identity(plan)), 'log'));
+    endings.push(await drive(session, consoles, { input: nothing, endAt: waiting }));
+    waiting = session.retired;
+  }
+  expect(endings).toEqual(['ended', 'interrupted']);
+});
+
 test('input enters a busy machine at the end of a slice', async () => {
   const spin = kernel('spin', `wait_: mov dx, 0x3fd\nin al, dx\ntest al, 1\njz wait_\n${POWER_OFF}`);
   const plan = planOf(spin, 'bare');

@@ -25,10 +25,12 @@ import { Consoles } from '../serial.ts';
 import type { Session } from '../session.ts';
 import { gather, printStatistics } from '../statistics.ts';
 import { USAGE } from '../status.ts';
-import { OutputClosed, Outside, pause, say, writeOut } from '../terminal.ts';
+import { OutputClosed, Outside, pause, say, trace, writeOut } from '../terminal.ts';
 import { Tracer } from '../trace.ts';
 import { VERSION } from '../version.ts';
 
+/** Instructions between two looks at the outside while each of them is shown. */
+const TRACED_PIECE = 1 << 13;
 /** Repeating a run for its last branches must not take longer than this. */
 const LONGEST_RERUN_SECONDS = 20;
 
@@ -40,7 +42,7 @@ export async function run(plan: RunPlan): Promise<number> {
 
   const names = plan.vms.map((vm) => (plan.vms.length === 1 ? null : `${vm.name}: `));
   const consoles = new Consoles(names, writeOut, plan.expect);
-  const tracer = plan.trace === null ? null : new Tracer(plan.trace, say);
+  const tracer = plan.trace === null ? null : new Tracer(plan.trace, trace);
   const session = makeSession(plan, consoles);
   const events = new EventHistory();
   events.attach(session);
@@ -57,6 +59,7 @@ export async function run(plan: RunPlan): Promise<number> {
       input,
       maxInstructions: plan.maxInstructions,
       ...(log?.interrupted && log.end !== null ? { endAt: log.end } : {}),
+      ...(plan.trace?.topics.has('exec') ? { piece: TRACED_PIECE } : {}),
       interrupted: () => outside.interrupted,
       pause,
       onInput: (point, bytes) => {
