@@ -80,6 +80,8 @@ export class CodeCache {
   readonly entries: Int32Array[] = new Array(FETCH_SLOTS).fill(NO_ENTRIES);
   readonly #pages: (CodePage | null)[] = new Array(FETCH_SLOTS).fill(null);
   generation = -1;
+  /** Writes so far that changed decoded bytes. */
+  rewrites = 0;
 
   readonly #byFrame = new Map<number, CodePage>();
   /** For each frame that holds code: one bit a byte, set where a block was decoded. */
@@ -186,6 +188,7 @@ export class CodeCache {
     let hit = false;
     for (let k = start; k < end && !hit; k++) hit = ((covered[k >> 3] as number) & (1 << (k & 7))) !== 0;
     if (!hit) return;
+    this.rewrites++;
     for (let mode = 0; mode < MODES; mode++) {
       const page = this.#byFrame.get(frame * MODES + mode);
       if (page === undefined) continue;

@@ -188,6 +188,7 @@ class Emulation {
     const source = this.#base(this.#segment(DS));
     const target = this.#base(ES);
     if (i.rep && count() === 0) return true;
+    if (i.rep) this.#memory.watch((vcpu.read(F.GUEST_CS_BASE) + vcpu.read(F.GUEST_RIP)) >>> 0, this.length);
     for (;;) {
       const value =
         semantics === 'stos'
@@ -201,7 +202,7 @@ class Emulation {
       move(ECX, -1);
       if (count() === 0) return true; // the last iteration completes the instruction
       this.#vm.elapse(1);
-      if (this.#vm.time >= this.#vm.horizon || !this.#isFlat()) break;
+      if (this.#vm.time >= this.#vm.horizon || this.#memory.wroteWatched || !this.#isFlat()) break;
     }
     vcpu.endShadow();
     return false;

@@ -46,6 +46,9 @@ export class GuestLinear {
   readonly #largePages: boolean;
   readonly #directory: number;
   readonly #user: boolean;
+  #watched: readonly GuestPhysical[] = [];
+  /** One of the watched bytes was written. */
+  wroteWatched = false;
 
   constructor(vm: Vm) {
     const { vcpu } = vm;
@@ -71,6 +74,15 @@ export class GuestLinear {
     return Uint8Array.from(bytes);
   }
 
+  /** Watches the bytes of the instruction that is executed: what has overwritten itself must be fetched anew. */
+  watch(linear: Linear, length: number): void {
+    try {
+      this.#watched = Array.from({ length }, (_, i) => this.translate((linear + i) >>> 0, false));
+    } catch (error) {
+      if (!(error instanceof GuestPageFault)) throw error; // it runs by a cached translation: no table leads to it any more
+    }
+  }
+
   /** Little-endian value of 1, 2 or 4 bytes. */
   read(linear: Linear, size: number): number {
     let value = 0;
@@ -89,6 +101,7 @@ export class GuestLinear {
     const places = Array.from({ length: size }, (_, i) => this.translate((linear + i) >>> 0, true));
     if (places.some((at) => at >= this.#vm.memory.bytes)) this.#vm.stats.floats++;
     places.forEach((at, i) => {
+      this.wroteWatched ||= this.#watched.includes(at);
       this.#vm.memory.write8(at, (value >>> (8 * i)) & 0xff);
     });
   }

@@ -105,12 +105,15 @@ export const SOME = 64;
  *  iteration is complete before the next begins, so that a fault finds the registers as the iterations before it left them. */
 export function iterate(cpu: Cpu, i: Instruction, most: number, element: (cpu: Cpu, i: Instruction) => boolean): void {
   if (most === NOTHING || (i.rep !== 0 && index(cpu, i, ECX) === 0)) return;
+  const { rewrites } = cpu.code;
   for (let n = 1; ; n++) {
     const go = element(cpu, i);
     if (i.rep === 0) return;
     advance(cpu, i, ECX, -1);
     if (!go || index(cpu, i, ECX) === 0) return;
-    if (n >= most || cpu.remaining <= 1 || cpu.S[EVENTS] !== 0) {
+    // It may have overwritten itself: then what stands there now goes on, however long the run could last.
+    const isRewritten = cpu.code.rewrites !== rewrites;
+    if (n >= most || cpu.remaining <= 1 || isRewritten || cpu.S[EVENTS] !== 0) {
       cpu.S[EIP] = cpu.S[START_EIP];
       return;
     }

@@ -52,6 +52,10 @@ function stringIo(vm: Vm, qualification: number, port: number, size: AccessSize)
   try {
     const memory = new GuestLinear(vm);
     if (qualification & REP && count() === 0) return 'done';
+    if (qualification & REP && isInput) {
+      const at = (vcpu.read(F.GUEST_CS_BASE) + vcpu.read(F.GUEST_RIP)) >>> 0;
+      memory.watch(at, vcpu.read(F.VM_EXIT_INSTRUCTION_LENGTH));
+    }
     for (;;) {
       const at = (base + offset()) >>> 0;
       if (isInput) {
@@ -65,7 +69,8 @@ function stringIo(vm: Vm, qualification: number, port: number, size: AccessSize)
       if (count() === 0) return 'done';
       vm.elapse(1);
       const isAlarmDue = vm.clock.next <= vm.time; // the device may just have set it
-      if (vm.time >= vm.horizon || isAlarmDue || vm.interruptLine || vm.stopReason !== null) break;
+      if (vm.time >= vm.horizon || isAlarmDue || memory.wroteWatched || vm.interruptLine || vm.stopReason !== null)
+        break;
     }
   } catch (error) {
     if (error instanceof GuestPageFault) {
