@@ -1,6 +1,5 @@
 /** Turns bytes into records: decodes from an offset of a page to the end of the block. */
 
-import { ARITHMETIC_FLAGS } from '../base/registers.ts';
 import type { CodeCache, CodePage } from './code-cache.ts';
 import type { Cpu } from './cpu.ts';
 import { decode } from './decode.ts';
@@ -15,8 +14,7 @@ const JCC = 'jcc';
 interface Decoded {
   readonly i: Instruction;
   readonly offset: number;
-  plan: HotPlan | null;
-  quiet: boolean;
+  readonly plan: HotPlan | null;
 }
 
 export class BlockBuilder {
@@ -35,7 +33,6 @@ export class BlockBuilder {
   /** Decodes the block at `offset` of `page` into records from `at` on; returns the offset behind its last byte. */
   build(cpu: Cpu, page: CodePage, offset: number, at: number): number {
     const list = this.#decode(cpu, page, offset);
-    if (page.mode & MODE_FLAT) this.#quieten(list);
     return this.#emit(page, list, offset, at);
   }
 
@@ -50,29 +47,11 @@ export class BlockBuilder {
       if (decoded === 'truncated') break;
       const i = decoded === 'tooLong' ? tooLongInstruction() : decoded;
       const plan = flat && countIsPlain(i) ? hotPlan(i) : null;
-      list.push({ i, offset, plan, quiet: false });
+      list.push({ i, offset, plan });
       offset += i.length;
       if (i.row.endsBlock) break;
     }
     return list;
-  }
-
-  /** Marks instructions whose flags nobody sees: all overwritten before anything reads them or may fault. */
-  #quieten(list: readonly Decoded[]): void {
-    let live: number = ARITHMETIC_FLAGS;
-    for (let k = list.length - 1; k >= 0; k--) {
-      const entry = list[k] as Decoded;
-      const { row } = entry.i;
-      const written = row.flagsWritten & ARITHMETIC_FLAGS;
-      entry.quiet = written !== 0 && (live & written) === 0;
-      const certain =
-        row.semantics === 'shl' || row.semantics === 'shr' || row.semantics === 'sar'
-          ? entry.i.row.operands[1] !== 'CL'
-          : true;
-      if (certain && !row.semantics.startsWith('r')) live &= ~written;
-      live |= row.flagsRead & ARITHMETIC_FLAGS;
-      if (row.mayFault || entry.plan === null) live = ARITHMETIC_FLAGS;
-    }
   }
 
   #emit(page: CodePage, list: readonly Decoded[], start: number, first: number): number {
@@ -82,7 +61,7 @@ export class BlockBuilder {
     let closed = false;
     const single = (page.mode & MODE_SINGLE) !== 0;
     for (let k = 0; k < list.length && !closed; k++) {
-      const { i, offset, plan, quiet } = list[k] as Decoded;
+      const { i, offset, plan } = list[k] as Decoded;
       this.#places[at] = (offset << 6) | k;
       end = offset + i.length;
       if (plan === null) {
@@ -103,7 +82,7 @@ export class BlockBuilder {
           continue;
         }
       }
-      words[at] = quiet ? plan.quiet : plan.number;
+      words[at] = plan.number;
       writeOperands(plan, i, words, at + 1);
       at = this.#tail(i, at + plan.words, k + 1, end);
       closed = i.row.endsBlock;

@@ -13,11 +13,14 @@ import { SIGNAL_EXITED } from '../base/signal.ts';
  *
  *  Locals: S S8 S16 register file and views; C record words; D place of each record: offset from P << 6 | index in its block;
  *  T fast translation tables, B base of the context in force; M M8 M16 memory; m the slow memory path;
+
+ *  fk fa fr fs lazy flags (flags.ts), in S whenever anybody else runs;
  *  p the record, P the page (EIP − offset in page), E entries of that page; n budget. */
 export function interpret(x: Cpu, budget: number, headroom: number, single: number): boolean {
   const S = x.S, S8 = x.S8, S16 = x.S16, m = x.mmu, T = m.T, M = x.memory.i32, M8 = x.memory.u8, M16 = x.memory.u16;
   const code = x.code, C = code.words, D = code.places, tags = code.tags, entries = code.entries;
   let n = budget, p = -1, P = 0, E = entries[0] as Int32Array, B = 0;
+  let fk = S[10], fa = S[11], fr = S[12], fs = S[20]; // lazy flags; fk −1: they stand in S
   let a = 0, e = 0, w = 0, t0 = 0, t1 = 0, t2 = 0, t3 = 0, t4 = 0, t5 = 0, t6 = 0, t7 = 0, t8 = 0, t9 = 0, t10 = 0, t11 = 0, t12 = 0, t13 = 0, t14 = 0, t15 = 0;
   try {
     run: for (;;) {
@@ -60,7 +63,10 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 1]; p = C[p + 2]; if (n < 0) break run; continue;
         }
         case 5: { // out of line
-          code.cold[C[p + 1]](x, code.instructions[C[p + 2]]); p += 3; continue;
+          S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs; fk = -1;
+          code.cold[C[p + 1]](x, code.instructions[C[p + 2]]); p += 3;
+          fk = S[10]; fa = S[11]; fr = S[12]; fs = S[20];
+          continue;
         }
         case 6: { // handler: ends the block
           const i = code.instructions[C[p + 2]];
@@ -68,8 +74,10 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           S[9] = S[19] + i.length;
           x.remaining = n + headroom - (D[p] & 63);
           x.retires = 1;
+          S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs; fk = -1;
           code.handlers[C[p + 1]](x, i);
           n = x.remaining - headroom - x.retires;
+          fk = S[10]; fa = S[11]; fr = S[12]; fs = S[20];
           p = -1;
           if ((S[16] | (S[17] & 3)) !== 0 || n < 0) break run;
           continue run;
@@ -79,8 +87,10 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           S[9] = S[19];
           x.remaining = n + headroom - (D[p] & 63);
           x.retires = 1;
+          S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs; fk = -1;
           code.crossing(x, S[19] + S[41] | 0, mode);
           n = x.remaining - headroom - x.retires;
+          fk = S[10]; fa = S[11]; fr = S[12]; fs = S[20];
           p = -1;
           if ((S[16] | (S[17] & 3)) !== 0 || n < 0) break run;
           continue run;
@@ -300,7 +310,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = S[C[p + 2]];
           t2 = (t0 + t1) | 0;
           S[C[p + 1]] = t2;
-          S[10] = 6; S[11] = t0; S[12] = t2;
+          fk = 6; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 42: { // add_r4_i4
@@ -308,7 +318,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = (t0 + t1) | 0;
           S[C[p + 1]] = t2;
-          S[10] = 6; S[11] = t0; S[12] = t2;
+          fk = 6; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 43: { // add_r4_b4
@@ -318,7 +328,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = M[(a ^ e) >> 2];
           t2 = (t0 + t1) | 0;
           S[C[p + 1]] = t2;
-          S[10] = 6; S[11] = t0; S[12] = t2;
+          fk = 6; fa = t0; fr = t2;
           p += 4; continue;
         }
         case 44: { // add_r4_x4
@@ -328,7 +338,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = M[(a ^ e) >> 2];
           t2 = (t0 + t1) | 0;
           S[C[p + 1]] = t2;
-          S[10] = 6; S[11] = t0; S[12] = t2;
+          fk = 6; fa = t0; fr = t2;
           p += 6; continue;
         }
         case 45: { // add_b4_r4
@@ -339,7 +349,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t2 = S[C[p + 3]];
           t3 = (t1 + t2) | 0;
           M[t0] = t3;
-          S[10] = 6; S[11] = t1; S[12] = t3;
+          fk = 6; fa = t1; fr = t3;
           p += 4; continue;
         }
         case 46: { // add_b4_i4
@@ -350,7 +360,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t2 = C[p + 3];
           t3 = (t1 + t2) | 0;
           M[t0] = t3;
-          S[10] = 6; S[11] = t1; S[12] = t3;
+          fk = 6; fa = t1; fr = t3;
           p += 4; continue;
         }
         case 47: { // add_x4_r4
@@ -361,7 +371,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t2 = S[C[p + 5]];
           t3 = (t1 + t2) | 0;
           M[t0] = t3;
-          S[10] = 6; S[11] = t1; S[12] = t3;
+          fk = 6; fa = t1; fr = t3;
           p += 6; continue;
         }
         case 48: { // add_h1_h1
@@ -369,7 +379,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = S8[C[p + 2]];
           t2 = (t0 + t1) | 0;
           S8[C[p + 1]] = t2;
-          S[10] = 4; S[11] = t0; S[12] = t2;
+          fk = 4; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 49: { // add_h1_i1
@@ -377,7 +387,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = (t0 + t1) | 0;
           S8[C[p + 1]] = t2;
-          S[10] = 4; S[11] = t0; S[12] = t2;
+          fk = 4; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 50: { // add_h1_b1
@@ -387,7 +397,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = M8[a ^ e];
           t2 = (t0 + t1) | 0;
           S8[C[p + 1]] = t2;
-          S[10] = 4; S[11] = t0; S[12] = t2;
+          fk = 4; fa = t0; fr = t2;
           p += 4; continue;
         }
         case 51: { // add_h1_x1
@@ -397,7 +407,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = M8[a ^ e];
           t2 = (t0 + t1) | 0;
           S8[C[p + 1]] = t2;
-          S[10] = 4; S[11] = t0; S[12] = t2;
+          fk = 4; fa = t0; fr = t2;
           p += 6; continue;
         }
         case 52: { // add_b1_h1
@@ -408,7 +418,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t2 = S8[C[p + 3]];
           t3 = (t1 + t2) | 0;
           M8[t0] = t3;
-          S[10] = 4; S[11] = t1; S[12] = t3;
+          fk = 4; fa = t1; fr = t3;
           p += 4; continue;
         }
         case 53: { // sub_r4_r4
@@ -416,7 +426,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = S[C[p + 2]];
           t2 = (t0 - t1) | 0;
           S[C[p + 1]] = t2;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 54: { // sub_r4_i4
@@ -424,7 +434,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
           S[C[p + 1]] = t2;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 55: { // sub_r4_b4
@@ -434,7 +444,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = M[(a ^ e) >> 2];
           t2 = (t0 - t1) | 0;
           S[C[p + 1]] = t2;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           p += 4; continue;
         }
         case 56: { // sub_b4_r4
@@ -445,7 +455,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t2 = S[C[p + 3]];
           t3 = (t1 - t2) | 0;
           M[t0] = t3;
-          S[10] = 14; S[11] = t1; S[12] = t3;
+          fk = 14; fa = t1; fr = t3;
           p += 4; continue;
         }
         case 57: { // sub_b4_i4
@@ -456,7 +466,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t2 = C[p + 3];
           t3 = (t1 - t2) | 0;
           M[t0] = t3;
-          S[10] = 14; S[11] = t1; S[12] = t3;
+          fk = 14; fa = t1; fr = t3;
           p += 4; continue;
         }
         case 58: { // sub_h1_h1
@@ -464,7 +474,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = S8[C[p + 2]];
           t2 = (t0 - t1) | 0;
           S8[C[p + 1]] = t2;
-          S[10] = 12; S[11] = t0; S[12] = t2;
+          fk = 12; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 59: { // sub_h1_i1
@@ -472,7 +482,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
           S8[C[p + 1]] = t2;
-          S[10] = 12; S[11] = t0; S[12] = t2;
+          fk = 12; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 60: { // and_r4_r4
@@ -480,7 +490,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = S[C[p + 2]];
           t2 = t0 & t1;
           S[C[p + 1]] = t2;
-          S[10] = 22; S[11] = t0; S[12] = t2;
+          fk = 22; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 61: { // and_r4_i4
@@ -488,7 +498,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = t0 & t1;
           S[C[p + 1]] = t2;
-          S[10] = 22; S[11] = t0; S[12] = t2;
+          fk = 22; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 62: { // and_r4_b4
@@ -498,7 +508,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = M[(a ^ e) >> 2];
           t2 = t0 & t1;
           S[C[p + 1]] = t2;
-          S[10] = 22; S[11] = t0; S[12] = t2;
+          fk = 22; fa = t0; fr = t2;
           p += 4; continue;
         }
         case 63: { // and_b4_i4
@@ -509,7 +519,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t2 = C[p + 3];
           t3 = t1 & t2;
           M[t0] = t3;
-          S[10] = 22; S[11] = t1; S[12] = t3;
+          fk = 22; fa = t1; fr = t3;
           p += 4; continue;
         }
         case 64: { // and_h1_h1
@@ -517,7 +527,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = S8[C[p + 2]];
           t2 = t0 & t1;
           S8[C[p + 1]] = t2;
-          S[10] = 20; S[11] = t0; S[12] = t2;
+          fk = 20; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 65: { // and_h1_i1
@@ -525,7 +535,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = t0 & t1;
           S8[C[p + 1]] = t2;
-          S[10] = 20; S[11] = t0; S[12] = t2;
+          fk = 20; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 66: { // or_r4_r4
@@ -533,7 +543,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = S[C[p + 2]];
           t2 = t0 | t1;
           S[C[p + 1]] = t2;
-          S[10] = 22; S[11] = t0; S[12] = t2;
+          fk = 22; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 67: { // or_r4_i4
@@ -541,7 +551,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = t0 | t1;
           S[C[p + 1]] = t2;
-          S[10] = 22; S[11] = t0; S[12] = t2;
+          fk = 22; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 68: { // or_r4_b4
@@ -551,7 +561,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = M[(a ^ e) >> 2];
           t2 = t0 | t1;
           S[C[p + 1]] = t2;
-          S[10] = 22; S[11] = t0; S[12] = t2;
+          fk = 22; fa = t0; fr = t2;
           p += 4; continue;
         }
         case 69: { // or_b4_r4
@@ -562,7 +572,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t2 = S[C[p + 3]];
           t3 = t1 | t2;
           M[t0] = t3;
-          S[10] = 22; S[11] = t1; S[12] = t3;
+          fk = 22; fa = t1; fr = t3;
           p += 4; continue;
         }
         case 70: { // or_b4_i4
@@ -573,7 +583,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t2 = C[p + 3];
           t3 = t1 | t2;
           M[t0] = t3;
-          S[10] = 22; S[11] = t1; S[12] = t3;
+          fk = 22; fa = t1; fr = t3;
           p += 4; continue;
         }
         case 71: { // or_h1_h1
@@ -581,7 +591,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = S8[C[p + 2]];
           t2 = t0 | t1;
           S8[C[p + 1]] = t2;
-          S[10] = 20; S[11] = t0; S[12] = t2;
+          fk = 20; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 72: { // or_h1_i1
@@ -589,7 +599,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = t0 | t1;
           S8[C[p + 1]] = t2;
-          S[10] = 20; S[11] = t0; S[12] = t2;
+          fk = 20; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 73: { // xor_r4_r4
@@ -597,7 +607,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = S[C[p + 2]];
           t2 = t0 ^ t1;
           S[C[p + 1]] = t2;
-          S[10] = 22; S[11] = t0; S[12] = t2;
+          fk = 22; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 74: { // xor_r4_i4
@@ -605,7 +615,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = t0 ^ t1;
           S[C[p + 1]] = t2;
-          S[10] = 22; S[11] = t0; S[12] = t2;
+          fk = 22; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 75: { // xor_r4_b4
@@ -615,7 +625,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = M[(a ^ e) >> 2];
           t2 = t0 ^ t1;
           S[C[p + 1]] = t2;
-          S[10] = 22; S[11] = t0; S[12] = t2;
+          fk = 22; fa = t0; fr = t2;
           p += 4; continue;
         }
         case 76: { // xor_r4_x4
@@ -625,7 +635,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = M[(a ^ e) >> 2];
           t2 = t0 ^ t1;
           S[C[p + 1]] = t2;
-          S[10] = 22; S[11] = t0; S[12] = t2;
+          fk = 22; fa = t0; fr = t2;
           p += 6; continue;
         }
         case 77: { // xor_h1_h1
@@ -633,7 +643,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = S8[C[p + 2]];
           t2 = t0 ^ t1;
           S8[C[p + 1]] = t2;
-          S[10] = 20; S[11] = t0; S[12] = t2;
+          fk = 20; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 78: { // xor_h1_i1
@@ -641,7 +651,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = t0 ^ t1;
           S8[C[p + 1]] = t2;
-          S[10] = 20; S[11] = t0; S[12] = t2;
+          fk = 20; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 79: { // xor_h1_b1
@@ -651,7 +661,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = M8[a ^ e];
           t2 = t0 ^ t1;
           S8[C[p + 1]] = t2;
-          S[10] = 20; S[11] = t0; S[12] = t2;
+          fk = 20; fa = t0; fr = t2;
           p += 4; continue;
         }
         case 80: { // xor_h1_x1
@@ -661,21 +671,21 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = M8[a ^ e];
           t2 = t0 ^ t1;
           S8[C[p + 1]] = t2;
-          S[10] = 20; S[11] = t0; S[12] = t2;
+          fk = 20; fa = t0; fr = t2;
           p += 6; continue;
         }
         case 81: { // cmp_r4_r4
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 82: { // cmp_r4_i4
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 83: { // cmp_r4_b4
@@ -684,7 +694,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           p += 4; continue;
         }
         case 84: { // cmp_b4_r4
@@ -693,7 +703,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t0 = M[(a ^ e) >> 2];
           t1 = S[C[p + 3]];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           p += 4; continue;
         }
         case 85: { // cmp_b4_i4
@@ -702,21 +712,21 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t0 = M[(a ^ e) >> 2];
           t1 = C[p + 3];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           p += 4; continue;
         }
         case 86: { // cmp_h1_h1
           t0 = S8[C[p + 1]];
           t1 = S8[C[p + 2]];
           t2 = (t0 - t1) | 0;
-          S[10] = 12; S[11] = t0; S[12] = t2;
+          fk = 12; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 87: { // cmp_h1_i1
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 12; S[11] = t0; S[12] = t2;
+          fk = 12; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 88: { // cmp_b1_i1
@@ -725,53 +735,55 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t0 = M8[a ^ e];
           t1 = C[p + 3];
           t2 = (t0 - t1) | 0;
-          S[10] = 12; S[11] = t0; S[12] = t2;
+          fk = 12; fa = t0; fr = t2;
           p += 4; continue;
         }
         case 89: { // test_r4_r4
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = t0 & t1;
-          S[10] = 22; S[11] = t0; S[12] = t2;
+          fk = 22; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 90: { // test_r4_i4
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = t0 & t1;
-          S[10] = 22; S[11] = t0; S[12] = t2;
+          fk = 22; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 91: { // test_h1_h1
           t0 = S8[C[p + 1]];
           t1 = S8[C[p + 2]];
           t2 = t0 & t1;
-          S[10] = 20; S[11] = t0; S[12] = t2;
+          fk = 20; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 92: { // test_h1_i1
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = t0 & t1;
-          S[10] = 20; S[11] = t0; S[12] = t2;
+          fk = 20; fa = t0; fr = t2;
           p += 3; continue;
         }
         case 93: { // adc_r4_r4
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
+          S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           t2 = carry(S);
           t3 = (t0 + t1 + t2) | 0;
           S[C[p + 1]] = t3;
-          S[10] = 4 + (t2 << 2) + 2; S[11] = t0; S[12] = t3;
+          fk = 4 + (t2 << 2) + 2; fa = t0; fr = t3;
           p += 3; continue;
         }
         case 94: { // adc_r4_i4
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
+          S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           t2 = carry(S);
           t3 = (t0 + t1 + t2) | 0;
           S[C[p + 1]] = t3;
-          S[10] = 4 + (t2 << 2) + 2; S[11] = t0; S[12] = t3;
+          fk = 4 + (t2 << 2) + 2; fa = t0; fr = t3;
           p += 3; continue;
         }
         case 95: { // adc_r4_b4
@@ -779,78 +791,85 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
+          S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           t2 = carry(S);
           t3 = (t0 + t1 + t2) | 0;
           S[C[p + 1]] = t3;
-          S[10] = 4 + (t2 << 2) + 2; S[11] = t0; S[12] = t3;
+          fk = 4 + (t2 << 2) + 2; fa = t0; fr = t3;
           p += 4; continue;
         }
         case 96: { // adc_h1_h1
           t0 = S8[C[p + 1]];
           t1 = S8[C[p + 2]];
+          S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           t2 = carry(S);
           t3 = (t0 + t1 + t2) | 0;
           S8[C[p + 1]] = t3;
-          S[10] = 4 + (t2 << 2) + 0; S[11] = t0; S[12] = t3;
+          fk = 4 + (t2 << 2) + 0; fa = t0; fr = t3;
           p += 3; continue;
         }
         case 97: { // adc_h1_i1
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
+          S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           t2 = carry(S);
           t3 = (t0 + t1 + t2) | 0;
           S8[C[p + 1]] = t3;
-          S[10] = 4 + (t2 << 2) + 0; S[11] = t0; S[12] = t3;
+          fk = 4 + (t2 << 2) + 0; fa = t0; fr = t3;
           p += 3; continue;
         }
         case 98: { // sbb_r4_r4
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
+          S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           t2 = carry(S);
           t3 = (t0 - t1 - t2) | 0;
           S[C[p + 1]] = t3;
-          S[10] = 12 + (t2 << 2) + 2; S[11] = t0; S[12] = t3;
+          fk = 12 + (t2 << 2) + 2; fa = t0; fr = t3;
           p += 3; continue;
         }
         case 99: { // sbb_r4_i4
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
+          S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           t2 = carry(S);
           t3 = (t0 - t1 - t2) | 0;
           S[C[p + 1]] = t3;
-          S[10] = 12 + (t2 << 2) + 2; S[11] = t0; S[12] = t3;
+          fk = 12 + (t2 << 2) + 2; fa = t0; fr = t3;
           p += 3; continue;
         }
         case 100: { // sbb_h1_h1
           t0 = S8[C[p + 1]];
           t1 = S8[C[p + 2]];
+          S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           t2 = carry(S);
           t3 = (t0 - t1 - t2) | 0;
           S8[C[p + 1]] = t3;
-          S[10] = 12 + (t2 << 2) + 0; S[11] = t0; S[12] = t3;
+          fk = 12 + (t2 << 2) + 0; fa = t0; fr = t3;
           p += 3; continue;
         }
         case 101: { // sbb_h1_i1
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
+          S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           t2 = carry(S);
           t3 = (t0 - t1 - t2) | 0;
           S8[C[p + 1]] = t3;
-          S[10] = 12 + (t2 << 2) + 0; S[11] = t0; S[12] = t3;
+          fk = 12 + (t2 << 2) + 0; fa = t0; fr = t3;
           p += 3; continue;
         }
         case 102: { // inc_r4
           t0 = S[C[p + 1]];
           t1 = (t0 + 1) | 0;
           S[C[p + 1]] = t1;
-          S[10] = (S[10] & 255) | 1536; S[20] = t1;
+          fk = (fk & 255) | 1536; fs = t1;
           p += 2; continue;
         }
         case 103: { // inc_h1
           t0 = S8[C[p + 1]];
           t1 = (t0 + 1) | 0;
           S8[C[p + 1]] = t1;
-          S[10] = (S[10] & 255) | 1024; S[20] = t1;
+          fk = (fk & 255) | 1024; fs = t1;
           p += 2; continue;
         }
         case 104: { // inc_b4
@@ -860,21 +879,21 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = M[t0];
           t2 = (t1 + 1) | 0;
           M[t0] = t2;
-          S[10] = (S[10] & 255) | 1536; S[20] = t2;
+          fk = (fk & 255) | 1536; fs = t2;
           p += 3; continue;
         }
         case 105: { // dec_r4
           t0 = S[C[p + 1]];
           t1 = (t0 - 1) | 0;
           S[C[p + 1]] = t1;
-          S[10] = (S[10] & 255) | 2560; S[20] = t1;
+          fk = (fk & 255) | 2560; fs = t1;
           p += 2; continue;
         }
         case 106: { // dec_h1
           t0 = S8[C[p + 1]];
           t1 = (t0 - 1) | 0;
           S8[C[p + 1]] = t1;
-          S[10] = (S[10] & 255) | 2048; S[20] = t1;
+          fk = (fk & 255) | 2048; fs = t1;
           p += 2; continue;
         }
         case 107: { // dec_b4
@@ -884,14 +903,14 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = M[t0];
           t2 = (t1 - 1) | 0;
           M[t0] = t2;
-          S[10] = (S[10] & 255) | 2560; S[20] = t2;
+          fk = (fk & 255) | 2560; fs = t2;
           p += 3; continue;
         }
         case 108: { // neg_r4
           t0 = S[C[p + 1]];
           t1 = -t0 | 0;
           S[C[p + 1]] = t1;
-          S[10] = 14; S[11] = 0; S[12] = t1;
+          fk = 14; fa = 0; fr = t1;
           p += 2; continue;
         }
         case 109: { // not_r4
@@ -905,7 +924,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t2 = t0 << t1;
           t3 = t0 << (t1 - 1);
           S[C[p + 1]] = t2;
-          S[10] = 26; S[11] = t3; S[12] = t2;
+          fk = 26; fa = t3; fr = t2;
           p += 3; continue;
         }
         case 111: { // shl_r4_c1
@@ -915,7 +934,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t2 = t0 << t1;
           t3 = t0 << (t1 - 1);
           S[C[p + 1]] = t2;
-          S[10] = 26; S[11] = t3; S[12] = t2;
+          fk = 26; fa = t3; fr = t2;
           }
           p += 2; continue;
         }
@@ -925,7 +944,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t2 = t0 >>> t1;
           t3 = t0 >>> (t1 - 1);
           S[C[p + 1]] = t2;
-          S[10] = 30; S[11] = t3; S[12] = t2;
+          fk = 30; fa = t3; fr = t2;
           p += 3; continue;
         }
         case 113: { // shr_r4_c1
@@ -935,7 +954,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t2 = t0 >>> t1;
           t3 = t0 >>> (t1 - 1);
           S[C[p + 1]] = t2;
-          S[10] = 30; S[11] = t3; S[12] = t2;
+          fk = 30; fa = t3; fr = t2;
           }
           p += 2; continue;
         }
@@ -945,7 +964,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t2 = t0 >> t1;
           t3 = t0 >> (t1 - 1);
           S[C[p + 1]] = t2;
-          S[10] = 34; S[11] = t3; S[12] = t2;
+          fk = 34; fa = t3; fr = t2;
           p += 3; continue;
         }
         case 115: { // rol_r4_i4
@@ -953,7 +972,8 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = (t0 << t1) | (t0 >>> (32 - t1));
           S[C[p + 1]] = t2;
-          setCarryOverflow(S, t2, (t2 >>> 31) ^ t2);
+          S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
+          setCarryOverflow(S, t2, (t2 >>> 31) ^ t2); fk = 0;
           p += 3; continue;
         }
         case 116: { // rol_h1_i1
@@ -962,7 +982,8 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t2 = t1 & 7;
           t3 = ((t0 << t2) | (t0 >>> (8 - t2))) & 255;
           S8[C[p + 1]] = t3;
-          setCarryOverflow(S, t3, (t3 >>> 7) ^ t3);
+          S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
+          setCarryOverflow(S, t3, (t3 >>> 7) ^ t3); fk = 0;
           p += 3; continue;
         }
         case 117: { // ror_r4_i4
@@ -970,7 +991,8 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t1 = C[p + 2];
           t2 = (t0 << (32 - t1)) | (t0 >>> t1);
           S[C[p + 1]] = t2;
-          setCarryOverflow(S, t2 >>> 31, (t2 >>> 31) ^ (t2 >>> 30));
+          S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
+          setCarryOverflow(S, t2 >>> 31, (t2 >>> 31) ^ (t2 >>> 30)); fk = 0;
           p += 3; continue;
         }
         case 118: { // ror_h1_i1
@@ -979,190 +1001,63 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           t2 = t1 & 7;
           t3 = ((t0 << (8 - t2)) | (t0 >>> t2)) & 255;
           S8[C[p + 1]] = t3;
-          setCarryOverflow(S, t3 >>> 7, (t3 >>> 7) ^ (t3 >>> 6));
+          S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
+          setCarryOverflow(S, t3 >>> 7, (t3 >>> 7) ^ (t3 >>> 6)); fk = 0;
           p += 3; continue;
         }
-        case 119: { // add_r4_r4_quiet
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
-          t2 = (t0 + t1) | 0;
-          S[C[p + 1]] = t2;
-          p += 3; continue;
-        }
-        case 120: { // add_r4_i4_quiet
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
-          t2 = (t0 + t1) | 0;
-          S[C[p + 1]] = t2;
-          p += 3; continue;
-        }
-        case 121: { // add_r4_b4_quiet
-          t0 = S[C[p + 1]];
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
-          if (((e | a) & 3) !== 0) { w = 0; break; }
-          t1 = M[(a ^ e) >> 2];
-          t2 = (t0 + t1) | 0;
-          S[C[p + 1]] = t2;
-          p += 4; continue;
-        }
-        case 122: { // sub_r4_r4_quiet
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
-          t2 = (t0 - t1) | 0;
-          S[C[p + 1]] = t2;
-          p += 3; continue;
-        }
-        case 123: { // sub_r4_i4_quiet
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
-          t2 = (t0 - t1) | 0;
-          S[C[p + 1]] = t2;
-          p += 3; continue;
-        }
-        case 124: { // and_r4_r4_quiet
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
-          t2 = t0 & t1;
-          S[C[p + 1]] = t2;
-          p += 3; continue;
-        }
-        case 125: { // and_r4_i4_quiet
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
-          t2 = t0 & t1;
-          S[C[p + 1]] = t2;
-          p += 3; continue;
-        }
-        case 126: { // or_r4_r4_quiet
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
-          t2 = t0 | t1;
-          S[C[p + 1]] = t2;
-          p += 3; continue;
-        }
-        case 127: { // xor_r4_r4_quiet
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
-          t2 = t0 ^ t1;
-          S[C[p + 1]] = t2;
-          p += 3; continue;
-        }
-        case 128: { // xor_r4_x4_quiet
-          t0 = S[C[p + 1]];
-          a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
-          if (((e | a) & 3) !== 0) { w = 0; break; }
-          t1 = M[(a ^ e) >> 2];
-          t2 = t0 ^ t1;
-          S[C[p + 1]] = t2;
-          p += 6; continue;
-        }
-        case 129: { // inc_r4_quiet
-          t0 = S[C[p + 1]];
-          t1 = (t0 + 1) | 0;
-          S[C[p + 1]] = t1;
-          p += 2; continue;
-        }
-        case 130: { // dec_r4_quiet
-          t0 = S[C[p + 1]];
-          t1 = (t0 - 1) | 0;
-          S[C[p + 1]] = t1;
-          p += 2; continue;
-        }
-        case 131: { // shl_r4_i4_quiet
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
-          t2 = t0 << t1;
-          S[C[p + 1]] = t2;
-          p += 3; continue;
-        }
-        case 132: { // shr_r4_i4_quiet
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
-          t2 = t0 >>> t1;
-          S[C[p + 1]] = t2;
-          p += 3; continue;
-        }
-        case 133: { // rol_r4_i4_quiet
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
-          t2 = (t0 << t1) | (t0 >>> (32 - t1));
-          S[C[p + 1]] = t2;
-          p += 3; continue;
-        }
-        case 134: { // ror_r4_i4_quiet
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
-          t2 = (t0 << (32 - t1)) | (t0 >>> t1);
-          S[C[p + 1]] = t2;
-          p += 3; continue;
-        }
-        case 135: { // imul2_r4_r4
+        case 119: { // imul2_r4_r4
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = Math.imul(t0, t1);
           S[C[p + 1]] = t2;
-          S[10] = 38; S[11] = t0 * t1 === t2 ? 0 : 1; S[12] = t2;
+          fk = 38; fa = t0 * t1 === t2 ? 0 : 1; fr = t2;
           p += 3; continue;
         }
-        case 136: { // imul2_r4_b4
+        case 120: { // imul2_r4_b4
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = Math.imul(t0, t1);
           S[C[p + 1]] = t2;
-          S[10] = 38; S[11] = t0 * t1 === t2 ? 0 : 1; S[12] = t2;
+          fk = 38; fa = t0 * t1 === t2 ? 0 : 1; fr = t2;
           p += 4; continue;
         }
-        case 137: { // imul2_r4_x4
+        case 121: { // imul2_r4_x4
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = Math.imul(t0, t1);
           S[C[p + 1]] = t2;
-          S[10] = 38; S[11] = t0 * t1 === t2 ? 0 : 1; S[12] = t2;
+          fk = 38; fa = t0 * t1 === t2 ? 0 : 1; fr = t2;
           p += 6; continue;
         }
-        case 138: { // imul3_r4_r4_i4
+        case 122: { // imul3_r4_r4_i4
           t0 = S[C[p + 2]];
           t1 = C[p + 3];
           t2 = Math.imul(t0, t1);
           S[C[p + 1]] = t2;
-          S[10] = 38; S[11] = t0 * t1 === t2 ? 0 : 1; S[12] = t2;
+          fk = 38; fa = t0 * t1 === t2 ? 0 : 1; fr = t2;
           p += 4; continue;
         }
-        case 139: { // imul2_r4_r4_quiet
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
-          t2 = Math.imul(t0, t1);
-          S[C[p + 1]] = t2;
-          p += 3; continue;
-        }
-        case 140: { // imul3_r4_r4_i4_quiet
-          t0 = S[C[p + 2]];
-          t1 = C[p + 3];
-          t2 = Math.imul(t0, t1);
-          S[C[p + 1]] = t2;
-          p += 4; continue;
-        }
-        case 141: { // mul_r4
+        case 123: { // mul_r4
           t0 = S[C[p + 1]];
           t1 = S[0];
           t2 = Math.imul(t1, t0);
           t3 = mulHighUnsigned(t1, t0);
           S[0] = t2; S[2] = t3;
-          S[10] = 38; S[11] = t3 === 0 ? 0 : 1; S[12] = t2;
+          fk = 38; fa = t3 === 0 ? 0 : 1; fr = t2;
           p += 2; continue;
         }
-        case 142: { // cwd
+        case 124: { // cwd
           S[2] = S[0] >> 31;
           p += 2; continue;
         }
-        case 143: { // nop
+        case 125: { // nop
           p += 2; continue;
         }
-        case 144: { // push_r4
+        case 126: { // push_r4
           t0 = S[C[p + 1]];
           a = (S[4] - 4) | 0; e = T[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
@@ -1170,7 +1065,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           S[4] = a;
           p += 2; continue;
         }
-        case 145: { // push_i4
+        case 127: { // push_i4
           t0 = C[p + 1];
           a = (S[4] - 4) | 0; e = T[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
@@ -1178,7 +1073,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           S[4] = a;
           p += 2; continue;
         }
-        case 146: { // push_b4
+        case 128: { // push_b4
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1188,7 +1083,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           S[4] = a;
           p += 3; continue;
         }
-        case 147: { // pop_r4
+        case 129: { // pop_r4
           a = S[4]; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1196,29 +1091,31 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           S[C[p + 1]] = t0;
           p += 2; continue;
         }
-        case 148: { // leave
+        case 130: { // leave
           a = S[5]; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
           S[4] = a + 4; S[5] = t0;
           p += 2; continue;
         }
-        case 149: { // setcc_h1
+        case 131: { // setcc_h1
+          S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           S8[C[p + 1]] = condition(S, C[p + 2]) ? 1 : 0;
           p += 3; continue;
         }
-        case 150: { // cmovcc_r4_r4
+        case 132: { // cmovcc_r4_r4
           t0 = S[C[p + 2]];
+          S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           if (condition(S, C[p + 3])) {
           S[C[p + 1]] = t0;
           }
           p += 4; continue;
         }
-        case 151: { // jmpNear
+        case 133: { // jmpNear
           n -= C[p + 2]; p = C[p + 3];
           if (n < 0) break run; continue;
         }
-        case 152: { // callNear
+        case 134: { // callNear
           a = (S[4] - 4) | 0; e = T[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           M[(a ^ e) >> 2] = (P + C[p + 4]) | 0;
@@ -1226,14 +1123,14 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 2]; p = C[p + 3];
           if (n < 0) break run; continue;
         }
-        case 153: { // jmpIndirect_r4
+        case 135: { // jmpIndirect_r4
           t0 = S[C[p + 1]];
           n -= C[p + 2];
           t1 = (t0 & -4096) === P ? E[t0 & 4095] : 0;
           if (t1 !== 0 && n >= 0) { p = t1; continue; }
           S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
-        case 154: { // jmpIndirect_x4
+        case 136: { // jmpIndirect_x4
           a = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1242,7 +1139,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           if (t1 !== 0 && n >= 0) { p = t1; continue; }
           S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
-        case 155: { // callIndirect_r4
+        case 137: { // callIndirect_r4
           t0 = S[C[p + 1]];
           a = (S[4] - 4) | 0; e = T[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
@@ -1253,7 +1150,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           if (t1 !== 0 && n >= 0) { p = t1; continue; }
           S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
-        case 156: { // callIndirect_b4
+        case 138: { // callIndirect_b4
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1266,7 +1163,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           if (t1 !== 0 && n >= 0) { p = t1; continue; }
           S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
-        case 157: { // retNear
+        case 139: { // retNear
           a = S[4]; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1276,7 +1173,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           if (t1 !== 0 && n >= 0) { p = t1; continue; }
           S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
-        case 158: { // retNearImmediate_i4
+        case 140: { // retNearImmediate_i4
           t0 = C[p + 1];
           a = S[4]; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -1288,489 +1185,490 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           if (t2 !== 0 && n >= 0) { p = t2; continue; }
           S[9] = t1; p = -1; if (n < 0) break run; continue run;
         }
-        case 159: { // jcc
+        case 141: { // jcc
+          S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           n -= C[p + 3]; p = condition(S, C[p + 2]) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 160: { // cmp_r4_r4_j2
+        case 142: { // cmp_r4_r4_j2
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 3]; p = (t0 >>> 0) < (t1 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 161: { // cmp_r4_r4_j3
+        case 143: { // cmp_r4_r4_j3
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 3]; p = (t0 >>> 0) >= (t1 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 162: { // cmp_r4_r4_j4
+        case 144: { // cmp_r4_r4_j4
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 3]; p = t0 === t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 163: { // cmp_r4_r4_j5
+        case 145: { // cmp_r4_r4_j5
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 3]; p = t0 !== t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 164: { // cmp_r4_r4_j6
+        case 146: { // cmp_r4_r4_j6
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 3]; p = (t0 >>> 0) <= (t1 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 165: { // cmp_r4_r4_j7
+        case 147: { // cmp_r4_r4_j7
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 3]; p = (t0 >>> 0) > (t1 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 166: { // cmp_r4_r4_jc
+        case 148: { // cmp_r4_r4_jc
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 3]; p = t0 < t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 167: { // cmp_r4_r4_jd
+        case 149: { // cmp_r4_r4_jd
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 3]; p = t0 >= t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 168: { // cmp_r4_r4_je
+        case 150: { // cmp_r4_r4_je
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 3]; p = t0 <= t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 169: { // cmp_r4_r4_jf
+        case 151: { // cmp_r4_r4_jf
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 3]; p = t0 > t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 170: { // cmp_r4_i4_j2
+        case 152: { // cmp_r4_i4_j2
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 3]; p = (t0 >>> 0) < (t1 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 171: { // cmp_r4_i4_j3
+        case 153: { // cmp_r4_i4_j3
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 3]; p = (t0 >>> 0) >= (t1 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 172: { // cmp_r4_i4_j4
+        case 154: { // cmp_r4_i4_j4
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 3]; p = t0 === t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 173: { // cmp_r4_i4_j5
+        case 155: { // cmp_r4_i4_j5
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 3]; p = t0 !== t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 174: { // cmp_r4_i4_j6
+        case 156: { // cmp_r4_i4_j6
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 3]; p = (t0 >>> 0) <= (t1 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 175: { // cmp_r4_i4_j7
+        case 157: { // cmp_r4_i4_j7
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 3]; p = (t0 >>> 0) > (t1 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 176: { // cmp_r4_i4_jc
+        case 158: { // cmp_r4_i4_jc
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 3]; p = t0 < t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 177: { // cmp_r4_i4_jd
+        case 159: { // cmp_r4_i4_jd
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 3]; p = t0 >= t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 178: { // cmp_r4_i4_je
+        case 160: { // cmp_r4_i4_je
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 3]; p = t0 <= t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 179: { // cmp_r4_i4_jf
+        case 161: { // cmp_r4_i4_jf
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 3]; p = t0 > t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 180: { // cmp_r4_b4_j4
+        case 162: { // cmp_r4_b4_j4
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 4]; p = t0 === t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 181: { // cmp_r4_b4_j5
+        case 163: { // cmp_r4_b4_j5
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 4]; p = t0 !== t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 182: { // cmp_r4_b4_j2
+        case 164: { // cmp_r4_b4_j2
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 4]; p = (t0 >>> 0) < (t1 >>> 0) ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 183: { // cmp_r4_b4_j3
+        case 165: { // cmp_r4_b4_j3
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 4]; p = (t0 >>> 0) >= (t1 >>> 0) ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 184: { // cmp_r4_b4_jc
+        case 166: { // cmp_r4_b4_jc
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 4]; p = t0 < t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 185: { // cmp_r4_b4_jd
+        case 167: { // cmp_r4_b4_jd
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 4]; p = t0 >= t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 186: { // cmp_r4_b4_je
+        case 168: { // cmp_r4_b4_je
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 4]; p = t0 <= t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 187: { // cmp_r4_b4_jf
+        case 169: { // cmp_r4_b4_jf
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 4]; p = t0 > t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 188: { // cmp_b4_i4_j4
+        case 170: { // cmp_b4_i4_j4
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
           t1 = C[p + 3];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 4]; p = t0 === t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 189: { // cmp_b4_i4_j5
+        case 171: { // cmp_b4_i4_j5
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
           t1 = C[p + 3];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 4]; p = t0 !== t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 190: { // cmp_b4_i4_j2
+        case 172: { // cmp_b4_i4_j2
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
           t1 = C[p + 3];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 4]; p = (t0 >>> 0) < (t1 >>> 0) ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 191: { // cmp_b4_i4_jc
+        case 173: { // cmp_b4_i4_jc
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
           t1 = C[p + 3];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 4]; p = t0 < t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 192: { // cmp_b4_i4_je
+        case 174: { // cmp_b4_i4_je
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
           t1 = C[p + 3];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 4]; p = t0 <= t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 193: { // cmp_b4_i4_jf
+        case 175: { // cmp_b4_i4_jf
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
           t1 = C[p + 3];
           t2 = (t0 - t1) | 0;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 4]; p = t0 > t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 194: { // cmp_b1_i1_j4
+        case 176: { // cmp_b1_i1_j4
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
           if ((e & 1) !== 0) { w = 0; break; }
           t0 = M8[a ^ e];
           t1 = C[p + 3];
           t2 = (t0 - t1) | 0;
-          S[10] = 12; S[11] = t0; S[12] = t2;
+          fk = 12; fa = t0; fr = t2;
           n -= C[p + 4]; p = t0 === t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 195: { // cmp_b1_i1_j5
+        case 177: { // cmp_b1_i1_j5
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
           if ((e & 1) !== 0) { w = 0; break; }
           t0 = M8[a ^ e];
           t1 = C[p + 3];
           t2 = (t0 - t1) | 0;
-          S[10] = 12; S[11] = t0; S[12] = t2;
+          fk = 12; fa = t0; fr = t2;
           n -= C[p + 4]; p = t0 !== t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 196: { // cmp_h1_i1_j4
+        case 178: { // cmp_h1_i1_j4
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 12; S[11] = t0; S[12] = t2;
+          fk = 12; fa = t0; fr = t2;
           n -= C[p + 3]; p = t0 === t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 197: { // cmp_h1_i1_j5
+        case 179: { // cmp_h1_i1_j5
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 12; S[11] = t0; S[12] = t2;
+          fk = 12; fa = t0; fr = t2;
           n -= C[p + 3]; p = t0 !== t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 198: { // cmp_h1_i1_j2
+        case 180: { // cmp_h1_i1_j2
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 12; S[11] = t0; S[12] = t2;
+          fk = 12; fa = t0; fr = t2;
           n -= C[p + 3]; p = t0 < t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 199: { // cmp_h1_i1_j6
+        case 181: { // cmp_h1_i1_j6
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 12; S[11] = t0; S[12] = t2;
+          fk = 12; fa = t0; fr = t2;
           n -= C[p + 3]; p = t0 <= t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 200: { // cmp_h1_i1_j7
+        case 182: { // cmp_h1_i1_j7
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
-          S[10] = 12; S[11] = t0; S[12] = t2;
+          fk = 12; fa = t0; fr = t2;
           n -= C[p + 3]; p = t0 > t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 201: { // test_r4_r4_j4
+        case 183: { // test_r4_r4_j4
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = t0 & t1;
-          S[10] = 22; S[11] = t0; S[12] = t2;
+          fk = 22; fa = t0; fr = t2;
           n -= C[p + 3]; p = t2 === 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 202: { // test_r4_r4_j5
+        case 184: { // test_r4_r4_j5
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = t0 & t1;
-          S[10] = 22; S[11] = t0; S[12] = t2;
+          fk = 22; fa = t0; fr = t2;
           n -= C[p + 3]; p = t2 !== 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 203: { // test_r4_r4_j8
+        case 185: { // test_r4_r4_j8
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = t0 & t1;
-          S[10] = 22; S[11] = t0; S[12] = t2;
+          fk = 22; fa = t0; fr = t2;
           n -= C[p + 3]; p = t2 < 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 204: { // test_r4_r4_j9
+        case 186: { // test_r4_r4_j9
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = t0 & t1;
-          S[10] = 22; S[11] = t0; S[12] = t2;
+          fk = 22; fa = t0; fr = t2;
           n -= C[p + 3]; p = t2 >= 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 205: { // test_r4_r4_je
+        case 187: { // test_r4_r4_je
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = t0 & t1;
-          S[10] = 22; S[11] = t0; S[12] = t2;
+          fk = 22; fa = t0; fr = t2;
           n -= C[p + 3]; p = t2 <= 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 206: { // test_r4_r4_jf
+        case 188: { // test_r4_r4_jf
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = t0 & t1;
-          S[10] = 22; S[11] = t0; S[12] = t2;
+          fk = 22; fa = t0; fr = t2;
           n -= C[p + 3]; p = t2 > 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 207: { // test_h1_i1_j4
+        case 189: { // test_h1_i1_j4
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = t0 & t1;
-          S[10] = 20; S[11] = t0; S[12] = t2;
+          fk = 20; fa = t0; fr = t2;
           n -= C[p + 3]; p = (t2 << 24) === 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 208: { // test_h1_i1_j5
+        case 190: { // test_h1_i1_j5
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = t0 & t1;
-          S[10] = 20; S[11] = t0; S[12] = t2;
+          fk = 20; fa = t0; fr = t2;
           n -= C[p + 3]; p = (t2 << 24) !== 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 209: { // test_h1_h1_j4
+        case 191: { // test_h1_h1_j4
           t0 = S8[C[p + 1]];
           t1 = S8[C[p + 2]];
           t2 = t0 & t1;
-          S[10] = 20; S[11] = t0; S[12] = t2;
+          fk = 20; fa = t0; fr = t2;
           n -= C[p + 3]; p = (t2 << 24) === 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 210: { // test_h1_h1_j5
+        case 192: { // test_h1_h1_j5
           t0 = S8[C[p + 1]];
           t1 = S8[C[p + 2]];
           t2 = t0 & t1;
-          S[10] = 20; S[11] = t0; S[12] = t2;
+          fk = 20; fa = t0; fr = t2;
           n -= C[p + 3]; p = (t2 << 24) !== 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 211: { // dec_r4_j4
+        case 193: { // dec_r4_j4
           t0 = S[C[p + 1]];
           t1 = (t0 - 1) | 0;
           S[C[p + 1]] = t1;
-          S[10] = (S[10] & 255) | 2560; S[20] = t1;
+          fk = (fk & 255) | 2560; fs = t1;
           n -= C[p + 2]; p = t1 === 0 ? C[p + 3] : C[p + 4];
           if (n < 0) break run; continue;
         }
-        case 212: { // dec_r4_j5
+        case 194: { // dec_r4_j5
           t0 = S[C[p + 1]];
           t1 = (t0 - 1) | 0;
           S[C[p + 1]] = t1;
-          S[10] = (S[10] & 255) | 2560; S[20] = t1;
+          fk = (fk & 255) | 2560; fs = t1;
           n -= C[p + 2]; p = t1 !== 0 ? C[p + 3] : C[p + 4];
           if (n < 0) break run; continue;
         }
-        case 213: { // dec_r4_j9
+        case 195: { // dec_r4_j9
           t0 = S[C[p + 1]];
           t1 = (t0 - 1) | 0;
           S[C[p + 1]] = t1;
-          S[10] = (S[10] & 255) | 2560; S[20] = t1;
+          fk = (fk & 255) | 2560; fs = t1;
           n -= C[p + 2]; p = t1 >= 0 ? C[p + 3] : C[p + 4];
           if (n < 0) break run; continue;
         }
-        case 214: { // sub_r4_i4_j4
+        case 196: { // sub_r4_i4_j4
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
           S[C[p + 1]] = t2;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 3]; p = t0 === t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 215: { // sub_r4_i4_j5
+        case 197: { // sub_r4_i4_j5
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
           S[C[p + 1]] = t2;
-          S[10] = 14; S[11] = t0; S[12] = t2;
+          fk = 14; fa = t0; fr = t2;
           n -= C[p + 3]; p = t0 !== t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
@@ -1781,7 +1679,9 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
         if ((w & 2) === 0 && (T[B + (w << 20) + (a >>> 12)] & 1) !== 0 && (w === 0 ? m.ramForRead(a) : m.ramForWrite(a)) >= 0) continue;
         S[19] = (P + (D[p] >> 6)) | 0;
         x.remaining = n + headroom - (D[p] & 63);
+        S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs; fk = -1;
         const q = code.runSlowly(x, p, slot);
+        fk = S[10]; fa = S[11]; fr = S[12]; fs = S[20];
         if (q < 0) { n -= (D[p] & 63) - q; p = -1; if (S[16] === 0 && n >= 0) continue run; break run; }
         p = q;
         if (S[16] !== 0) { n -= D[p] & 63; break run; }
@@ -1789,10 +1689,12 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
     }
     // A link stands for its target, any other record for its own place.
     if (p >= 0) S[9] = (P + (C[p] === 2 || C[p] === 3 ? C[p + 2] : D[p] >> 6)) | 0;
+    S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
     x.remaining = n + headroom;
     return false;
   } catch (thrown) {
     // Precise: what the block did up to here counts, the instruction that threw does not.
+    if (fk >= 0) { S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs; }
     const exited = thrown === x.signal && x.signal.kind === SIGNAL_EXITED;
     // A handler keeps its own account: finished iterations of a repeated instruction count.
     if (p >= 0) {

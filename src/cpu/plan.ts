@@ -14,9 +14,8 @@ const numbers = new Map(HOT_FORMS.map(([name], k) => [name, FIRST_HOT + k]));
 
 /** A form of the loop that fits an instruction. */
 export interface HotPlan {
-  /** Record number, and the number of the form that notes no flags (the same if there is none). */
+  /** Record number. */
   readonly number: number;
-  readonly quiet: number;
   /** Name without suffix, for finding the fused forms. */
   readonly name: string;
   readonly operands: readonly OperandShape[];
@@ -119,7 +118,6 @@ function findPlan(i: Instruction): HotPlan | null {
   if (number === undefined) return null;
   return {
     number,
-    quiet: numbers.get(`${name}_quiet`) ?? number,
     name,
     operands: operands.filter((o) => o.place !== 'J'),
     words: (HOT_FORMS[number - FIRST_HOT] as readonly [string, number])[1],

@@ -96,7 +96,7 @@ function writeRecord(
         words[k++] = registers++ === 0 ? 0 : EBX << 2;
         break;
       case 'q':
-        if (part !== 'quiet') words[k++] = registers++ === 0 ? 0 : EBX << 1;
+        words[k++] = registers++ === 0 ? 0 : EBX << 1;
         break;
       case 'i':
         words[k++] = /^(sh|sa|ro)/.test(name) ? 3 : part === 'i1' ? immediate & 0xff : immediate;

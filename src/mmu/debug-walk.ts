@@ -44,7 +44,7 @@ export interface DebugRegime {
 export function debugWalk(memory: PhysicalMemory, ept: EptOptions, regime: DebugRegime): DebugTranslation {
   const words = { read32: (at: number) => memory.peek32(at), write32: () => {} };
   const counts = newCounts();
-  const nested = new Nested(eptFormat(ept), new Walker(words, counts, null), null);
+  const nested = new Nested(eptFormat(ept), new Walker(words, counts, null), null, counts);
   nested.root = regime.eptrta;
   const offset = regime.linear & 0xfff;
   const refused = (): DebugTranslation => ({

@@ -1,11 +1,19 @@
 /** Fast tables: copies of translations in the form that the hot path reads. Nothing observable depends on what they hold.
  *
  *  Entry = physical page XOR linear page with bits 11:0 clear, or 1 = unusable. `T[base + (a >>> 12)]` serves reads, the same
- *  + WRITE_HALF writes. Each context (VPID, EPT root, class) has a base of its own; CR3 is no part of it. */
+ *  + WRITE_HALF writes. A write entry with bits 1:0 set is held: the translation is known, but writes to the frame have to go
+ *  through the bus, because of a page flag. Each context (VPID, EPT root, class) has a base of its own; CR3 is no part of it. */
 
 /** Distance of the write half of a context from its read half. */
 export const WRITE_HALF = 1 << 20;
 const CONTEXT_WORDS = 1 << 21;
+
+/** Low bits of a write entry whose frame has a page flag. */
+export const HELD = 3;
+/** What to do with the write entry of a page. */
+export const NO_WRITES = 0;
+export const WRITES = 1;
+export const HELD_WRITES = 2;
 
 /** Class of a context: what U/S and CR0.WP make of an entry is settled when it is copied. */
 export const SUPERVISOR = 0; // CR0.WP = 0
@@ -79,7 +87,7 @@ export class FastTables {
   }
 
   /** Copies a translation of one 4-KiB page of RAM. */
-  fill(c: FastContext, page: number, frame: number, writable: boolean, global: boolean): void {
+  fill(c: FastContext, page: number, frame: number, writes: number, global: boolean): void {
     const T = this.T;
     const at = c.base + page;
     const e = (frame ^ page) << 12;
@@ -93,10 +101,16 @@ export class FastTables {
       }
     }
     T[at] = e;
-    if (writable) {
+    if (writes === WRITES) {
       T[at + WRITE_HALF] = e;
       this.#writable[frame] = 1;
-    }
+    } else if (writes === HELD_WRITES) T[at + WRITE_HALF] = e | HELD;
+  }
+
+  /** Lets writes to the page through whose held entry is at `at`: its frame has no page flag any more. */
+  release(at: number, frame: number): void {
+    this.T[at] &= ~HELD;
+    this.#writable[frame] = 1;
   }
 
   /** Makes every slot of a context unusable. */
@@ -140,7 +154,7 @@ export class FastTables {
     }
   }
 
-  /** Makes every write slot unusable that leads to the frame. */
+  /** Holds every write slot that leads to the frame. */
   killWriteSlots(frame: number): void {
     if (this.#writable[frame] === 0) return;
     this.#writable[frame] = 0;
@@ -155,7 +169,7 @@ export class FastTables {
     for (let k = 0; k < count; k++) {
       const page = pages[k];
       const at = c.base + WRITE_HALF + page;
-      if (T[at] === (frame ^ page) << 12) T[at] = 1;
+      if (T[at] === (frame ^ page) << 12) T[at] |= HELD;
     }
   }
 }

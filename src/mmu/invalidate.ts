@@ -141,6 +141,7 @@ function killPage(store: Store, space: Space, page: number): void {
 function killGuestPhysical(caches: TranslationCaches, scope: Invalidation['guestPhysical'], target: Target): void {
   const { guestPhysical, eptStructures, fast } = caches;
   if (scope === 'none') return;
+  caches.front?.clear();
   for (const space of spacesOf(guestPhysical, scope, { ...target, vpid: 0 }))
     if (scope === 'address') guestPhysical.removePage(space, target.guestPage);
     else guestPhysical.retire(space.plain);

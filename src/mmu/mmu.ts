@@ -5,7 +5,7 @@ import { CONTEXT, CPL, CR0, CR0_PG, CR0_WP, CR3, CR4, CR4_PAE, CR4_PGE, CR4_PSE,
 import type { Signal } from '../base/signal.ts';
 import { type DebugTranslation, debugWalk } from './debug-walk.ts';
 import { type EptOptions, eptFormat } from './ept.ts';
-import { type FastContext, SUPERVISOR, SUPERVISOR_WP, UNPAGED, USER_CLASS, WRITE_HALF } from './fast-tables.ts';
+import { type FastContext, HELD, SUPERVISOR, SUPERVISOR_WP, UNPAGED, USER_CLASS, WRITE_HALF } from './fast-tables.ts';
 import { Faults } from './faults.ts';
 import { invalidate } from './invalidate.ts';
 import { Nested } from './nested.ts';
@@ -59,7 +59,7 @@ export class Mmu {
     this.#eptOptions = options.ept ?? { physicalAddressBits: 36, executeOnly: false };
     this.caches = caches;
     this.T = caches.fast.T;
-    const nested = new Nested(eptFormat(this.#eptOptions), new Walker(memory, counts, observer), caches);
+    const nested = new Nested(eptFormat(this.#eptOptions), new Walker(memory, counts, observer), caches, counts);
     const walker = new Walker(memory, counts, observer);
     const faults = new Faults(signal, caches, counts);
     this.#translator = new Translator({ memory, registers, caches, counts, faults, walker, nested });
@@ -201,8 +201,14 @@ export class Mmu {
   #ram(linear: number, access: number, half: number): number {
     const c = this.#translator.context;
     this.#translator.at(c, linear, access);
-    const e = this.T[c.base + half + (linear >>> 12)];
-    return (e & 0xfff) === 0 ? e ^ linear : -1;
+    const at = c.base + half + (linear >>> 12);
+    const e = this.T[at];
+    if ((e & 1) === 0) return e ^ linear;
+    if ((e & HELD) !== HELD) return -1;
+    const physical = (e & -4096) ^ linear;
+    if (this.#memory.pageFlags[physical >>> 12] !== 0) return -1;
+    this.caches.fast.release(at, physical >>> 12);
+    return physical;
   }
 
   /** Bus address of a byte to be executed; −1 if it is not RAM. */

@@ -1,6 +1,7 @@
 /** Guest-physical addresses through EPT (SDM Vol. 3, "EPT Translation Mechanism", "EPT-Induced VM Exits"). As the EntryMemory of a guest's walk it makes that walk
  *  two-dimensional. It does not raise anything: it says what went wrong, and where. */
 
+import type { MmuCounts } from './observer.ts';
 import type { Space } from './space.ts';
 import type { TableFormat } from './table-format.ts';
 import { READ, WRITE } from './table-format.ts';
@@ -28,8 +29,10 @@ export class Nested implements EntryMemory {
   readonly #format: TableFormat;
   readonly #walker: Walker;
   readonly #caches: TranslationCaches | null;
+  readonly #counts: MmuCounts;
 
-  constructor(format: TableFormat, walker: Walker, caches: TranslationCaches | null) {
+  constructor(format: TableFormat, walker: Walker, caches: TranslationCaches | null, counts: MmuCounts) {
+    this.#counts = counts;
     this.#format = format;
     this.#walker = walker;
     this.#caches = caches;
@@ -37,17 +40,24 @@ export class Nested implements EntryMemory {
 
   locate(frame: number, offset: number, write: boolean): number {
     // setting an accessed or dirty flag reads and writes the entry
-    const ok = this.translate(frame, offset, write ? READ | WRITE : READ, this.#caches?.policy.stalest === true);
+    const ok = this.translate(frame, offset, write ? READ | WRITE : READ, this.#caches?.policy.cachesWalks === true);
     return ok ? this.frame * 4096 + offset : -1;
   }
 
-  /** Translates a guest-physical page for an access (READ, WRITE, EXECUTE); false if EPT forbids it or is misconfigured. */
-  translate(page: number, offset: number, access: number, cached: boolean): boolean {
+  /** Translates a guest-physical page for an access (READ, WRITE, EXECUTE); false if EPT forbids it or is misconfigured.
+   *  `entryWanted`: the caller goes on with `entry`. */
+  translate(page: number, offset: number, access: number, cached: boolean, entryWanted = false): boolean {
     this.entry = -1;
     this.walked = false;
     this.missed = true;
     const caches = cached ? this.#caches : null;
     const space = this.space;
+    const front = entryWanted ? null : (caches?.front ?? null);
+    if (front?.find(this.root, page) && (front.rights & access) === access) {
+      ({ frame: this.frame, rights: this.rights, shift: this.shift } = front);
+      this.#countReferences();
+      return true;
+    }
     if (caches !== null && space !== null) {
       const store = caches.guestPhysical;
       const e = store.find(space, page);
@@ -57,7 +67,11 @@ export class Nested implements EntryMemory {
         this.rights = store.flags[e] & 7;
         this.frame = store.frame[e] | (page & ((1 << this.shift) - 1));
         this.entry = e;
-        if ((this.rights & access) === access) return true;
+        if ((this.rights & access) === access) {
+          front?.put(this.root, page, this.frame, this.rights, this.shift);
+          if (front !== null) this.#countReferences();
+          return true;
+        }
         if (caches.policy.stalest) return this.#fail(page, offset, access, false);
       }
     }
@@ -73,8 +87,14 @@ export class Nested implements EntryMemory {
     if (caches !== null && space !== null) {
       const first = this.frame & ~((1 << this.shift) - 1);
       this.entry = caches.guestPhysical.insert(space, page, this.shift, false, first, first, this.rights);
+      front?.put(this.root, page, this.frame, this.rights, this.shift);
     }
     return true;
+  }
+
+  /** References are those of a processor without caches for parts of a walk: what is looked up here counts as if it were walked. */
+  #countReferences(): void {
+    this.#counts.walkReferences += this.shift === 0 ? this.#format.levels : this.#format.levels - 1;
   }
 
   #fail(page: number, offset: number, access: number, misconfigured: boolean): boolean {

@@ -91,6 +91,7 @@ export function restoreMmu(mmu: Mmu, state: Unvalidated<MmuState>): void {
     restoreStore(all[k], s);
   });
   mmu.caches.fast.clearAll();
+  mmu.caches.front?.clear();
   mmu.caches.fast.generation++;
 }
 

@@ -19,6 +19,9 @@ export class TranslationPolicy {
   readonly capacity: number;
   /** Whether guest-physical translations and table entries are cached too, and a cached entry that forbids an access is believed. */
   readonly stalest: boolean;
+  /** Whether walks use cached guest-physical translations. With a fixed number of entries they do not: its counts are of walks
+   *  that read every table entry. */
+  readonly cachesWalks: boolean;
   /** Whether "old or new" is drawn. */
   readonly draws: boolean;
   /** Events so far that may kill translations. */
@@ -33,6 +36,7 @@ export class TranslationPolicy {
     if (!(Number.isInteger(this.capacity) && this.capacity >= 1 && this.capacity <= UNLIMITED))
       throw new InvalidInput(`translation cache: ${this.capacity} entries, must be 1 to ${UNLIMITED}`);
     this.stalest = options.kind === 'stalest';
+    this.cachesWalks = options.kind !== 'modelled';
     this.draws = this.stalest && seed !== undefined;
     this.#seed = (seed ?? 1) | 0;
     this.#spread = mix(this.#seed + 0x9e37_79b1);

@@ -1,7 +1,8 @@
 /** All that a processor may remember of page tables (SDM Vol. 3, "Caching Translation Information"). The linear store is the TLB in
- *  every policy. The guest-physical store serves accesses with paging off; walks use it, and the caches of table
- *  entries, only in `stalest`: elsewhere each walk reads every entry. */
+ *  every policy. The guest-physical store serves accesses with paging off, and walks except in `modelled`; the caches
+ *  of table entries exist only in `stalest`. */
 import { FastTables } from './fast-tables.ts';
+import { GuestFront } from './guest-front.ts';
 import type { MmuCounts } from './observer.ts';
 import { type TranslationCacheOptions, TranslationPolicy } from './policy.ts';
 import { type Dropped, ENTRY_FETCHED, Store } from './store.ts';
@@ -18,6 +19,8 @@ export class TranslationCaches {
   /** EPT entries that point to tables, in the same spaces. */
   readonly eptStructures: Store;
   readonly all: readonly Store[];
+  /** Copies of guest-physical translations for walks; null where each lookup is to be seen or drawn. */
+  readonly front: GuestFront | null;
 
   constructor(options: TranslationCacheOptions, contexts: number, frames: number, counts: MmuCounts) {
     this.policy = new TranslationPolicy(options);
@@ -26,9 +29,13 @@ export class TranslationCaches {
       if (mask !== 0) this.fast.kill(page, shift, mask);
       if ((flags & ENTRY_FETCHED) !== 0) this.fast.generation++;
     };
+    this.front = options.kind === 'unlimited' ? new GuestFront() : null;
     const nothing: Dropped = () => {};
     this.linear = new Store(this.policy, 1, counts, dropped);
-    this.guestPhysical = new Store(this.policy, 2, counts, dropped);
+    this.guestPhysical = new Store(this.policy, 2, counts, (page, shift, mask, flags) => {
+      this.front?.clear();
+      dropped(page, shift, mask, flags);
+    });
     this.linearStructures = new Store(this.policy, 3, counts, nothing);
     this.eptStructures = new Store(this.policy, 4, counts, nothing);
     this.all = [this.linear, this.guestPhysical, this.linearStructures, this.eptStructures];

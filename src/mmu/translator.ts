@@ -1,13 +1,23 @@
 /** The slow path from a linear address to the bus: looks into the caches, walks the tables, caches and copies what it found. */
 import { CR0, CR0_WP, CR3, CR4, CR4_PGE, CR4_PSE } from '../base/registers.ts';
-import { type FastContext, SUPERVISOR, SUPERVISOR_WP, UNPAGED, USER_CLASS, WRITE_HALF } from './fast-tables.ts';
+import {
+  type FastContext,
+  HELD_WRITES,
+  NO_WRITES,
+  SUPERVISOR,
+  SUPERVISOR_WP,
+  UNPAGED,
+  USER_CLASS,
+  WRITE_HALF,
+  WRITES,
+} from './fast-tables.ts';
 import { type Faults, PF_PRESENT, PF_RESERVED } from './faults.ts';
 import { ia32, ia32Pse } from './ia32.ts';
 import type { Nested } from './nested.ts';
 import type { MmuCounts } from './observer.ts';
 import type { PhysicalMemory } from './physical-memory.ts';
 import { NO_EPT, type Space } from './space.ts';
-import { ENTRY_DIRTY, ENTRY_FETCHED, ENTRY_PIECE, EPT_RIGHTS_SHIFT, type Store } from './store.ts';
+import { ENTRY_DIRTY, ENTRY_FETCHED, ENTRY_PIECE, EPT_RIGHTS_SHIFT, SHIFT_4K, type Store } from './store.ts';
 import { EXECUTE, READ, USER, WRITE } from './table-format.ts';
 import type { TranslationCaches } from './translation-caches.ts';
 import { ABSENT, bareEntries, RESERVED, type StructureCache, UNREACHABLE, WALKED, type Walker } from './walker.ts';
@@ -38,6 +48,8 @@ export class Translator {
   /** Remembered page-directory entries; null where every walk reads them. */
   readonly #structures: StructureCache | null;
   #space: Space;
+  /** What `contextFor` last found beside the context in force; its key tells whether it still is that. */
+  #other: FastContext | null = null;
 
   constructor(parts: TranslatorParts) {
     const { memory, caches, nested } = parts;
@@ -84,13 +96,16 @@ export class Translator {
     const c = this.context;
     if (c.class === UNPAGED || (c.class === USER_CLASS) === user) return c;
     const cls = user ? USER_CLASS : (this.#S[CR0] & CR0_WP) !== 0 ? SUPERVISOR_WP : SUPERVISOR;
-    return this.#caches.fast.select(c.vpid, c.eptrta, cls, c);
+    const other = this.#other;
+    if (other !== null && other.class === cls && other.vpid === c.vpid && other.eptrta === c.eptrta) return other;
+    this.#other = this.#caches.fast.select(c.vpid, c.eptrta, cls, c);
+    return this.#other;
   }
 
   /** Bus address for a data access: from the fast tables, else by translation. */
   at(c: FastContext, linear: number, access: number): number {
     const e = this.#T[c.base + (access === WRITE ? WRITE_HALF : 0) + (linear >>> 12)];
-    return (e & 0xfff) === 0 ? e ^ linear : this.translate(c, linear, access);
+    return (e & 3) !== 1 ? (e & -4096) ^ linear : this.translate(c, linear, access);
   }
 
   /** Bus address of a linear one; sets flags, caches, fills the fast tables; throws the signal. */
@@ -102,7 +117,7 @@ export class Translator {
     let e = store.find(this.#space, page);
     if (e < 0) {
       this.#counts.tlbMisses++;
-      e = this.#walk(c, linear, access);
+      e = this.#walk(c, linear, access, true);
     } else {
       const flags = store.flags[e];
       if (!permits(flags, access, c.class)) {
@@ -127,14 +142,15 @@ export class Translator {
     const frame = store.frame[e] | (page & ((1 << store.shift(e)) - 1));
     if (frame < this.#frames && permits(flags, READ, c.class) && ((flags >>> EPT_RIGHTS_SHIFT) & READ) !== 0) {
       const writable =
-        (flags & ENTRY_DIRTY) !== 0 &&
-        ((flags >>> EPT_RIGHTS_SHIFT) & WRITE) !== 0 &&
-        permits(flags, WRITE, c.class) &&
-        this.#memory.pageFlags[frame] === 0;
-      this.#caches.fast.fill(c, page, frame, writable, store.tagOf(e).global);
+        (flags & ENTRY_DIRTY) !== 0 && ((flags >>> EPT_RIGHTS_SHIFT) & WRITE) !== 0 && permits(flags, WRITE, c.class);
+      this.#caches.fast.fill(c, page, frame, this.#writes(frame, writable), store.tagOf(e).global);
       store.mask[e] = store.mask[e] | (1 << c.index);
     }
     return frame * 4096 + offset;
+  }
+
+  #writes(frame: number, allowed: boolean): number {
+    return !allowed ? NO_WRITES : this.#memory.pageFlags[frame] === 0 ? WRITES : HELD_WRITES;
   }
 
   /** CR0.PG = 0: the linear address is the physical one, of the guest if EPT is on (unrestricted guest). */
@@ -144,7 +160,7 @@ export class Translator {
     let rights = READ | WRITE | EXECUTE;
     if (c.eptrta !== NO_EPT) {
       const nested = this.#nested;
-      const ok = nested.translate(page, linear & 0xfff, access, true);
+      const ok = nested.translate(page, linear & 0xfff, access, true, true);
       if (nested.walked) {
         this.#counts.walks++;
         if (nested.missed) this.#counts.tlbMisses++;
@@ -158,12 +174,12 @@ export class Translator {
       store.mask[nested.entry] = store.mask[nested.entry] | (1 << c.index);
     }
     if (frame < this.#frames && (rights & READ) !== 0)
-      this.#caches.fast.fill(c, page, frame, (rights & WRITE) !== 0 && this.#memory.pageFlags[frame] === 0, false);
+      this.#caches.fast.fill(c, page, frame, this.#writes(frame, (rights & WRITE) !== 0), false);
     return frame * 4096 + (linear & 0xfff);
   }
 
   /** Walks the tables for an access and caches what it finds; the entry. */
-  #walk(c: FastContext, linear: number, access: number): number {
+  #walk(c: FastContext, linear: number, access: number, missed = false): number {
     const page = linear >>> 12;
     const walker = this.#walker;
     const nested = c.eptrta === NO_EPT ? null : this.#nested;
@@ -180,7 +196,7 @@ export class Translator {
     let flags = walker.rights | (walker.dirty ? ENTRY_DIRTY : 0);
     if (nested === null) flags |= (READ | WRITE | EXECUTE) << EPT_RIGHTS_SHIFT;
     else {
-      if (!nested.translate(frame, linear & 0xfff, access, this.#caches.policy.stalest))
+      if (!nested.translate(frame, linear & 0xfff, access, this.#caches.policy.cachesWalks))
         this.#faults.eptFailure(c, linear, this.#nested, true);
       frame = nested.frame;
       flags |= nested.rights << EPT_RIGHTS_SHIFT;
@@ -192,6 +208,8 @@ export class Translator {
     const inside = (1 << shift) - 1;
     const store = this.#caches.linear;
     const global = walker.global && (this.#S[CR4] & CR4_PGE) !== 0;
+    if (missed && shift === SHIFT_4K && !this.#caches.policy.draws)
+      return store.insertKey(global ? this.#space.global : this.#space.plain, page, frame, guestFrame, flags);
     return store.insert(this.#space, page, shift, global, frame & ~inside, guestFrame & ~inside, flags);
   }
 

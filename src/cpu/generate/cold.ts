@@ -10,7 +10,6 @@ const bits = (width: number): number => 8 * width;
 class ColdContext implements EmitContext {
   readonly lines: string[] = [];
   readonly operandSize: 2 | 4;
-  readonly flagsLive = true;
   readonly #operands: readonly OperandShape[];
   readonly #memory: boolean;
   /** Name of the linear address of each memory operand, once computed. */
@@ -102,6 +101,14 @@ class ColdContext implements EmitContext {
   step(kind: number, r: string): void {
     const code = { 1: 0, 2: 1, 4: 2 }[this.width];
     this.line(`S[${R.kind}] = (S[${R.kind}] & 255) | ${kind | (code << 8)}; S[${R.step}] = ${r};`);
+  }
+
+  carry(): string {
+    return 'carry(S)';
+  }
+
+  rotated(cf: string, of: string): void {
+    this.line(`setCarryOverflow(S, ${cf}, ${of});`);
   }
 
   condition(): string {

@@ -9,8 +9,6 @@ export interface EmitContext {
   widthOf(k: number): 1 | 2 | 4;
   /** Operand size attribute: 2 or 4, whatever the operands are. */
   readonly operandSize: 2 | 4;
-  /** Whether anybody can see the arithmetic flags that this instruction leaves. */
-  readonly flagsLive: boolean;
 
   /** Value of operand k, in a name or a constant expression without side effects. */
   read(k: number): string;
@@ -29,6 +27,10 @@ export interface EmitContext {
   /** INC, DEC: all arithmetic flags but CF follow from `r`. */
   step(kind: number, r: string): void;
 
+  /** Expression: CF as 0 or 1. */
+  carry(): string;
+  /** Sets CF and OF to the low bits of two expressions and leaves the other flags. */
+  rotated(cf: string, of: string): void;
   /** Expression: does the condition in the opcode's low four bits hold? */
   condition(): string;
   /** Shift count of operand k (masked to five bits) and whether it can be 0 here. */

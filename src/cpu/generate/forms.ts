@@ -4,9 +4,7 @@
 import type { HotForm } from './hot.ts';
 
 const plain = (operation: string, ...shapes: string[]): HotForm[] =>
-  shapes.map((shape) => ({ operation, operands: shape === '' ? [] : shape.split(' '), quiet: false, fused: -1 }));
-const quiet = (operation: string, ...shapes: string[]): HotForm[] =>
-  plain(operation, ...shapes).map((form) => ({ ...form, quiet: true }));
+  shapes.map((shape) => ({ operation, operands: shape === '' ? [] : shape.split(' '), fused: -1 }));
 const fused = (operation: string, shape: string, conditions: readonly number[]): HotForm[] =>
   plain(operation, shape).flatMap((form) => conditions.map((cc) => ({ ...form, fused: cc })));
 
@@ -54,21 +52,8 @@ export const hotForms: readonly HotForm[] = [
   ...plain('sar', 'r4 i4'),
   ...plain('rol', 'r4 i4', 'h1 i1'),
   ...plain('ror', 'r4 i4', 'h1 i1'),
-  ...quiet('add', 'r4 r4', 'r4 i4', 'r4 b4'),
-  ...quiet('sub', 'r4 r4', 'r4 i4'),
-  ...quiet('and', 'r4 r4', 'r4 i4'),
-  ...quiet('or', 'r4 r4'),
-  ...quiet('xor', 'r4 r4', 'r4 x4'),
-  ...quiet('inc', 'r4'),
-  ...quiet('dec', 'r4'),
-  ...quiet('shl', 'r4 i4'),
-  ...quiet('shr', 'r4 i4'),
-  ...quiet('rol', 'r4 i4'),
-  ...quiet('ror', 'r4 i4'),
   ...plain('imul2', 'r4 r4', 'r4 b4', 'r4 x4'),
   ...plain('imul3', 'r4 r4 i4'),
-  ...quiet('imul2', 'r4 r4'),
-  ...quiet('imul3', 'r4 r4 i4'),
   ...plain('mul', 'r4'),
   ...plain('cwd', ''),
   ...plain('nop', ''),

@@ -18,18 +18,19 @@ export const TEMPORARIES = 16;
 export interface HotForm {
   readonly operation: string;
   readonly operands: readonly string[];
-  /** The arithmetic flags it leaves are dead: nothing of them is noted. */
-  readonly quiet: boolean;
   /** Condition code of the Jcc that is fused to it, −1 if none. */
   readonly fused: number;
 }
 
 const WORDS: Readonly<Record<Letter, number>> = { r: 1, h: 1, q: 1, i: 1, b: 2, x: 4, c: 0, o: 0 };
 const WRITE_HALF = 1 << 20;
+/** The lazy flags stand in locals of the loop; whoever else reads them looks into the register file. */
+export const STORE_FLAGS = `S[${R.kind}] = fk; S[${R.a}] = fa; S[${R.r}] = fr; S[${R.step}] = fs;`;
+export const LOAD_FLAGS = `fk = S[${R.kind}]; fa = S[${R.a}]; fr = S[${R.r}]; fs = S[${R.step}];`;
 
 /** Name by which the block builder finds a form. */
 export function hotName(form: HotForm): string {
-  const tail = form.fused >= 0 ? `_j${form.fused.toString(16)}` : form.quiet ? '_quiet' : '';
+  const tail = form.fused >= 0 ? `_j${form.fused.toString(16)}` : '';
   return [form.operation, ...form.operands].join('_') + tail;
 }
 
@@ -44,7 +45,6 @@ export function operandWords(form: HotForm): number {
 class HotContext implements EmitContext {
   readonly lines: string[] = [];
   readonly operandSize = 4;
-  readonly flagsLive: boolean;
   /** Set once the case has transferred control itself. */
   ended = false;
   readonly #form: HotForm;
@@ -60,7 +60,6 @@ class HotContext implements EmitContext {
   constructor(form: HotForm, prefix: string) {
     this.#form = form;
     this.#prefix = prefix;
-    this.flagsLive = !form.quiet;
     let at = 1;
     for (const operand of form.operands) {
       this.#at.push(at);
@@ -182,22 +181,31 @@ class HotContext implements EmitContext {
 
   lazy(kind: string | number, a: string, r: string): void {
     if (typeof kind === 'number') this.#compared = { kind, a, b: this.#b, r };
-    if (!this.flagsLive) return;
     const code = { 1: 0, 2: 1, 4: 2 }[this.width];
     const whole = typeof kind === 'number' ? `${kind + code}` : `${kind} + ${code}`;
-    this.line(`S[${R.kind}] = ${whole}; S[${R.a}] = ${a}; S[${R.r}] = ${r};`);
+    this.line(`fk = ${whole}; fa = ${a}; fr = ${r};`);
   }
 
   step(kind: number, r: string): void {
     this.#compared = { kind: -1, a: '0', b: '0', r };
-    if (!this.flagsLive) return;
     const code = { 1: 0, 2: 1, 4: 2 }[this.width];
-    this.line(`S[${R.kind}] = (S[${R.kind}] & 255) | ${kind | (code << 8)}; S[${R.step}] = ${r};`);
+    this.line(`fk = (fk & 255) | ${kind | (code << 8)}; fs = ${r};`);
   }
 
   /** The word behind the operands holds the condition code. */
   condition(): string {
+    this.line(STORE_FLAGS);
     return `condition(S, C[p + ${operandWords(this.#form)}])`;
+  }
+
+  carry(): string {
+    this.line(STORE_FLAGS);
+    return 'carry(S)';
+  }
+
+  rotated(cf: string, of: string): void {
+    this.line(STORE_FLAGS);
+    this.line(`setCarryOverflow(S, ${cf}, ${of}); fk = 0;`);
   }
 
   /** The builder masks the count and makes no record of this kind for 0. */

@@ -2,7 +2,7 @@
 
 import { FIRST_HOT } from '../records.ts';
 import { hotForms } from './forms.ts';
-import { hotCase, hotName, TEMPORARIES } from './hot.ts';
+import { hotCase, hotName, LOAD_FLAGS, STORE_FLAGS, TEMPORARIES } from './hot.ts';
 
 export function loopSource(): string {
   const cases = hotForms
@@ -21,11 +21,14 @@ import { SIGNAL_EXITED } from '../base/signal.ts';
  *
  *  Locals: S S8 S16 register file and views; C record words; D place of each record: offset from P << 6 | index in its block;
  *  T fast translation tables, B base of the context in force; M M8 M16 memory; m the slow memory path;
+
+ *  fk fa fr fs lazy flags (flags.ts), in S whenever anybody else runs;
  *  p the record, P the page (EIP − offset in page), E entries of that page; n budget. */
 export function interpret(x: Cpu, budget: number, headroom: number, single: number): boolean {
   const S = x.S, S8 = x.S8, S16 = x.S16, m = x.mmu, T = m.T, M = x.memory.i32, M8 = x.memory.u8, M16 = x.memory.u16;
   const code = x.code, C = code.words, D = code.places, tags = code.tags, entries = code.entries;
   let n = budget, p = -1, P = 0, E = entries[0] as Int32Array, B = 0;
+  let fk = S[10], fa = S[11], fr = S[12], fs = S[20]; // lazy flags; fk −1: they stand in S
   let a = 0, e = 0, w = 0, ${Array.from({ length: TEMPORARIES }, (_, k) => `t${k} = 0`).join(', ')};
   try {
     run: for (;;) {
@@ -68,7 +71,10 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 1]; p = C[p + 2]; if (n < 0) break run; continue;
         }
         case 5: { // out of line
-          code.cold[C[p + 1]](x, code.instructions[C[p + 2]]); p += 3; continue;
+          ${STORE_FLAGS} fk = -1;
+          code.cold[C[p + 1]](x, code.instructions[C[p + 2]]); p += 3;
+          ${LOAD_FLAGS}
+          continue;
         }
         case 6: { // handler: ends the block
           const i = code.instructions[C[p + 2]];
@@ -76,8 +82,10 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           S[9] = S[19] + i.length;
           x.remaining = n + headroom - (D[p] & 63);
           x.retires = 1;
+          ${STORE_FLAGS} fk = -1;
           code.handlers[C[p + 1]](x, i);
           n = x.remaining - headroom - x.retires;
+          ${LOAD_FLAGS}
           p = -1;
           if ((S[16] | (S[17] & 3)) !== 0 || n < 0) break run;
           continue run;
@@ -87,8 +95,10 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           S[9] = S[19];
           x.remaining = n + headroom - (D[p] & 63);
           x.retires = 1;
+          ${STORE_FLAGS} fk = -1;
           code.crossing(x, S[19] + S[41] | 0, mode);
           n = x.remaining - headroom - x.retires;
+          ${LOAD_FLAGS}
           p = -1;
           if ((S[16] | (S[17] & 3)) !== 0 || n < 0) break run;
           continue run;
@@ -101,7 +111,9 @@ ${cases}
         if ((w & 2) === 0 && (T[B + (w << 20) + (a >>> 12)] & 1) !== 0 && (w === 0 ? m.ramForRead(a) : m.ramForWrite(a)) >= 0) continue;
         S[19] = (P + (D[p] >> 6)) | 0;
         x.remaining = n + headroom - (D[p] & 63);
+        ${STORE_FLAGS} fk = -1;
         const q = code.runSlowly(x, p, slot);
+        ${LOAD_FLAGS}
         if (q < 0) { n -= (D[p] & 63) - q; p = -1; if (S[16] === 0 && n >= 0) continue run; break run; }
         p = q;
         if (S[16] !== 0) { n -= D[p] & 63; break run; }
@@ -109,10 +121,12 @@ ${cases}
     }
     // A link stands for its target, any other record for its own place.
     if (p >= 0) S[9] = (P + (C[p] === 2 || C[p] === 3 ? C[p + 2] : D[p] >> 6)) | 0;
+    ${STORE_FLAGS}
     x.remaining = n + headroom;
     return false;
   } catch (thrown) {
     // Precise: what the block did up to here counts, the instruction that threw does not.
+    if (fk >= 0) { ${STORE_FLAGS} }
     const exited = thrown === x.signal && x.signal.kind === SIGNAL_EXITED;
     // A handler keeps its own account: finished iterations of a repeated instruction count.
     if (p >= 0) {

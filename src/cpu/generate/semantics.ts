@@ -36,7 +36,7 @@ const withCarry =
   (x) => {
     const a = x.modify(0);
     const b = x.read(1);
-    const c = x.temp('carry(S)');
+    const c = x.temp(x.carry());
     const r = x.temp(`(${a} ${sign} ${b} ${sign} ${c}) | 0`);
     x.write(0, r);
     x.lazy(`${kind} + (${c} << 2)`, a, r);
@@ -65,7 +65,7 @@ const shift =
     counted(x, 1, (c) => {
       const a = operator === '>>' ? signed(operand, x.width) : operand;
       const r = x.temp(`${a} ${operator} ${c}`);
-      const before = x.flagsLive ? x.temp(`${a} ${operator} (${c} - 1)`) : '0';
+      const before = x.temp(`${a} ${operator} (${c} - 1)`);
       x.write(0, r);
       x.lazy(kind, before, r);
     });
@@ -83,9 +83,8 @@ const rotate =
       const rotated = `(${a} << ${up}) | (${a} >>> ${down})`;
       const r = x.temp(bits === 32 ? rotated : `(${rotated}) & ${2 ** bits - 1}`);
       x.write(0, r);
-      if (!x.flagsLive) return;
-      if (left) x.line(`setCarryOverflow(S, ${r}, (${r} >>> ${bits - 1}) ^ ${r});`);
-      else x.line(`setCarryOverflow(S, ${r} >>> ${bits - 1}, (${r} >>> ${bits - 1}) ^ (${r} >>> ${bits - 2}));`);
+      if (left) x.rotated(r, `(${r} >>> ${bits - 1}) ^ ${r}`);
+      else x.rotated(`${r} >>> ${bits - 1}`, `(${r} >>> ${bits - 1}) ^ (${r} >>> ${bits - 2})`);
     });
   };
 
