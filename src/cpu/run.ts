@@ -27,6 +27,10 @@ const HEADROOM = BLOCK_LIMIT + 1;
 /** Blocking by STI and by MOV SS: both last until the next instruction is done. */
 const SHADOW = 3;
 
+/** Activity states as VMX numbers them. */
+const ACTIVITY_HLT = 1;
+const ACTIVITY_SHUTDOWN = 2;
+
 /** Why `run` came back. */
 export type RunEnd =
   | 'budget' // the instructions are used up
@@ -55,9 +59,9 @@ function execute(cpu: Cpu): RunEnd {
     if (S[EVENTS] !== 0) {
       const end = boundary(cpu);
       if (end !== null) return end;
-      if (S[EVENTS] & EVENT_STOP) continue; // a VM exit at the boundary may have asked for it
+      // A VM exit took place and somebody waits for it, or the delivery of an interrupt ended in a shutdown.
+      if ((S[EVENTS] & (EVENT_STOP | EVENT_HALT)) !== 0) continue;
       if (cpu.remaining <= 0) break;
-      if ((S[EVENTS] & EVENT_STOP) !== 0) continue; // a VM exit took place, and somebody waits for it
     }
     const isWatched = cpu.observer?.onInstruction !== undefined;
     if (isWatched) cpu.observer?.onInstruction?.();
@@ -120,6 +124,7 @@ function boundary(cpu: Cpu): RunEnd | null {
     return 'stopped';
   }
   if (S[EVENTS] & (EVENT_BOUNDARY | EVENT_INTERRUPT) && cpu.monitor?.boundary()) return null;
+  if (S[ACTIVITY] > ACTIVITY_HLT) return S[ACTIVITY] === ACTIVITY_SHUTDOWN ? 'shutdown' : 'halted'; // interrupts do not end these
   const shadow = S[INTERRUPTIBILITY] & SHADOW;
   if (S[EVENTS] & EVENT_INTERRUPT && cpu.interruptLine && (S[EFLAGS] & FLAG_IF) !== 0 && shadow === 0) {
     wake(cpu);
@@ -127,8 +132,7 @@ function boundary(cpu: Cpu): RunEnd | null {
     dispatch(cpu, { vector, type: 0, errorCode: -1, instructionLength: 0, address: 0 });
     return null;
   }
-  if (S[EVENTS] & EVENT_HALT) return S[ACTIVITY] === 2 ? 'shutdown' : 'halted';
-  return null;
+  return S[EVENTS] & EVENT_HALT ? 'halted' : null;
 }
 
 /** Leaves the HLT state. */

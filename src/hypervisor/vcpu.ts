@@ -1,6 +1,6 @@
 /** A virtual processor: its VMCS, and what a VMCS does not hold. The VMCS must be current when fields are accessed. */
 
-import { EAX, EBP, EBX, ECX, EDI, EDX, ESI, ESP, FLAG_IF } from '../base/registers.ts';
+import { EAX, EBP, EBX, ECX, EDI, EDX, ESI, ESP, FLAG_IF, FLAG_RF } from '../base/registers.ts';
 import type { RootMode } from '../machine/root-mode.ts';
 import {
   BLOCKING_BY_MOV_SS,
@@ -100,8 +100,10 @@ export class Vcpu {
     this.write(F.PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, this.#primaryControls | window);
   }
 
-  /** Raises an exception in the guest at the next entry. Fault-like: EIP stays at the instruction. */
+  /** Raises an exception in the guest at the next entry. Fault-like: EIP stays at the instruction, and RF, which injection pushes as
+   *  it is, is set in the image of EFLAGS. */
   raise(vector: number, errorCode = -1): void {
+    this.write(F.GUEST_RFLAGS, this.read(F.GUEST_RFLAGS) | FLAG_RF);
     const withCode = errorCode >= 0 ? INTERRUPTION_ERROR_CODE : 0;
     this.pending = {
       information: INTERRUPTION_VALID | withCode | (INTERRUPTION_TYPE.HARDWARE_EXCEPTION << 8) | vector,
@@ -111,6 +113,8 @@ export class Vcpu {
 
   /** Moves EIP behind an instruction of `length` bytes and ends what was shadowed during it. */
   advance(length: number): void {
+    const flags = this.read(F.GUEST_RFLAGS);
+    if ((flags & FLAG_RF) !== 0) this.write(F.GUEST_RFLAGS, flags & ~FLAG_RF);
     this.write(F.GUEST_RIP, this.read(F.GUEST_RIP) + length);
     this.endShadow();
   }

@@ -2,11 +2,13 @@
 
 import { EAX, EBX, ECX, EDX } from '../../base/registers.ts';
 import { UD } from '../../base/signal.ts';
+import type { RootMode } from '../../machine/root-mode.ts';
 import * as F from '../../vmx/fields.ts';
 import type { ExitHandler } from './handler.ts';
 
 const CPUID_FEATURES = 1;
 const CPUID_1_ECX_VMX = 1 << 5;
+const CPUID_HIGHEST_EXTENDED = 0x8000_0000;
 
 /** The guest's processor is the machine's, without VMX. */
 export const cpuid: ExitHandler = (vm, root) => {
@@ -15,10 +17,17 @@ export const cpuid: ExitHandler = (vm, root) => {
   const { eax, ebx, ecx, edx } = root.cpuid(leaf, general[ECX]);
   general[EAX] = eax;
   general[EBX] = ebx;
-  general[ECX] = leaf === CPUID_FEATURES ? ecx & ~CPUID_1_ECX_VMX : ecx;
+  general[ECX] = effectiveLeaf(root, leaf >>> 0) === CPUID_FEATURES ? ecx & ~CPUID_1_ECX_VMX : ecx;
   general[EDX] = edx;
   return 'done';
 };
+
+/** The leaf whose values CPUID returns: one that does not exist yields the highest basic one. */
+function effectiveLeaf(root: RootMode, leaf: number): number {
+  const highest = (range: number): number => root.cpuid(range, 0).eax >>> 0;
+  const exists = leaf >= CPUID_HIGHEST_EXTENDED ? leaf <= highest(CPUID_HIGHEST_EXTENDED) : leaf <= highest(0);
+  return exists ? leaf : highest(0);
+}
 
 /** The virtual processor waits for an interrupt; its turn is over. */
 export const hlt: ExitHandler = (vm) => {
