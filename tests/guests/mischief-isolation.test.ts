@@ -7,7 +7,17 @@ import type { Vm } from '../../src/hypervisor/vm.ts';
 import type { CountedMemory } from '../../src/machine/root-memory.ts';
 import type { PhysicalMemory } from '../../src/mmu/physical-memory.ts';
 import { INSTRUCTIONS, MISCHIEF } from './counts.ts';
-import { guestFile, kernel, MIB, mischiefWords, type NestedWorld, nestedWorld, type Run } from './runs.ts';
+import {
+  assembled,
+  guestFile,
+  kernel,
+  MIB,
+  mischiefWords,
+  type NestedWorld,
+  nestedWorld,
+  type Run,
+  runBare,
+} from './runs.ts';
 
 const GARBAGE = 0xa5;
 /** Frames that root-mode software writes from now on. */
@@ -75,8 +85,21 @@ function changedFrames(before: Uint8Array, after: Uint8Array): number[] {
   return changed;
 }
 
+interface Villain {
+  readonly image: Uint8Array;
+  readonly word?: string;
+  readonly output: string;
+  readonly end: string;
+  readonly instructions: number;
+}
+
+function mischief(word: string): Villain {
+  const [instructions, end = 'power-off'] = MISCHIEF[word];
+  return { image: kernel('mischief'), word, output: guestFile(`mischief/expected/${word}.txt`), end, instructions };
+}
+
 /** The bad one and the other in turns of `slice` instructions, and everything that must hold afterwards. */
-function sideBySide(word: string, name: string, slice: number): void {
+function sideBySide(villain: Villain, name: string, slice: number): void {
   let written = new Set<number>();
   const world = nestedWorld({
     memory: 28 * MIB,
@@ -88,18 +111,18 @@ function sideBySide(word: string, name: string, slice: number): void {
     },
   });
   const { machine, hypervisor } = world;
-  const bad = world.add(kernel('mischief'), { memory: 16 * MIB, commandLine: word });
+  const { image, word = '', output, end, instructions } = villain;
+  const bad = world.add(image, { memory: 16 * MIB, commandLine: word });
   const other = world.add(kernel(name), { memory: 8 * MIB });
   const before = machine.memory.u8.slice(0, machine.memory.bytes);
   written.clear();
 
   hypervisor.run({ until: () => other.stopReason !== null });
-  const [instructions, end = 'power-off'] = MISCHIEF[word];
   if (end !== 'limit') hypervisor.run({ maxInstructions: 20_000_000 });
 
   // it is contained, and told
   const result = world.result(bad);
-  expect(result).toMatchObject({ output: guestFile(`mischief/expected/${word}.txt`), end });
+  expect(result).toMatchObject({ output, end });
   if (end !== 'limit') expect(result.instructions).toBe(instructions);
   if (end === 'triple-fault') {
     expect(bad.stopReason).toMatchObject({ message: expect.stringMatching(/\w/), registers: { cs: 8 } });
@@ -135,14 +158,59 @@ function sideBySide(word: string, name: string, slice: number): void {
 }
 
 describe('mischief beside a kernel with demand paging, in turns of 997 instructions', () => {
-  test.each(mischiefWords)('%s', (word) => sideBySide(word, 'pages', 997));
+  test.each(mischiefWords)('%s', (word) => sideBySide(mischief(word), 'pages', 997));
 });
 
 describe('mischief beside a kernel with timer and processes', () => {
   // what reaches for memory and devices of others, and what does not give the processor back
   test.each(['fill-all', 'copy-beyond', 'devices', 'page-tables', 'spin', 'halt'])('%s', (word) =>
-    sideBySide(word, 'tasks', 50_021),
+    sideBySide(mischief(word), 'tasks', 50_021),
   );
+});
+
+/** Stores all registers, `letter` first, where there is no memory, 500 times at one of several addresses, and sends what is there
+ *  then. The hypervisor does not emulate PUSHA: memory appears for it, for one instruction. */
+const storing = (letter: string): Uint8Array =>
+  assembled(`
+bits 32
+org 0x100000
+        mov edi, '${letter}'
+        mov esi, 500
+        mov dx, 0x3f8
+.again: mov esp, esi
+        and esp, 7
+        shl esp, 20
+        add esp, 0x80001000 + 20        ; the end of a page goes through the middle of it
+        pushad
+        xor eax, eax
+        mov al, [esp]
+        out dx, al
+        mov al, [esp + 20]
+        out dx, al
+        dec esi
+        jnz .again
+        mov dx, 0x604
+        mov ax, 0x2000
+        out dx, ax
+`);
+
+describe('memory for one instruction where there is none', () => {
+  const expected = { end: 'power-off', output: '\xff'.repeat(1000) };
+
+  test('beside a kernel with demand paging', () => {
+    const image = storing('x');
+    const { instructions } = runBare(image);
+    for (const slice of [1, 2, 997]) sideBySide({ image, ...expected, instructions }, 'pages', slice);
+  });
+
+  test.each([1, 2, 3, 7, 8])('nobody finds there what somebody else has stored, in turns of %i', (slice) => {
+    const world = nestedWorld({ memory: 8 * MIB, slice });
+    const vms = ['a', 'b', 'c'].map((letter) => world.add(storing(letter), { memory: 2 * MIB }));
+    world.hypervisor.run();
+    const bare = runBare(storing('a'));
+    expect(bare).toMatchObject(expected);
+    for (const vm of vms) expect(world.result(vm)).toEqual(bare);
+  });
 });
 
 test('all words at once, and one that works', () => {
