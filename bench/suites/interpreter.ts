@@ -45,7 +45,8 @@ export const interpreter: Suite = {
     print(table(['kernel', ...others], [...rows, ['geometric mean', ...means.map(figure)]]));
     const gates = others.flatMap((name, i) => {
       const least = LEAST[name];
-      return least === undefined ? [] : [gate(`ringlet / ${name}, geometric mean`, means[i] as number, least)];
+      const mean = means[i] as number;
+      return least === undefined || Number.isNaN(mean) ? [] : [gate(`ringlet / ${name}, geometric mean`, mean, least)];
     });
     return { gates, failures: failures(races), data: raceData(races) };
   },
