@@ -86,8 +86,9 @@ export class CodeCache {
   readonly #byFrame = new Map<number, CodePage>();
   /** For each frame that holds code: one bit a byte, set where a block was decoded. */
   readonly #covered = new Map<number, Uint8Array>();
-  /** Records that had to run out of line, by place. Places are not used twice before `clear`. */
-  readonly #slow = new Map<number, SlowForm>();
+  /** Records that had to run out of line: number in #slowForms by place, 0 none. Places are not used twice before `clear`. */
+  readonly #slow = new Int32Array(ARENA_WORDS);
+  #slowForms: SlowForm[] = [];
   readonly #builder: BlockBuilder;
   readonly #cpu: Cpu;
   #next = 1;
@@ -230,7 +231,8 @@ export class CodeCache {
     for (const page of this.#byFrame.values()) page.entries.fill(0);
     this.#byFrame.clear();
     this.#covered.clear();
-    this.#slow.clear();
+    this.#slow.fill(0);
+    this.#slowForms = [];
     this.instructions = [];
     this.#next = 1;
     this.forgetFetches();
@@ -256,7 +258,8 @@ export class CodeCache {
   /** Runs the record at `at` (of the page in `slot`) out of line. Returns the next record, or, where it ended its block, minus the
    *  number of instructions it stands for; then EIP says how to go on. */
   runSlowly(cpu: Cpu, at: number, slot: number): number {
-    const form = this.#slow.get(at) ?? this.#slowForm(cpu, at, slot);
+    const form =
+      this.#slow[at] !== 0 ? (this.#slowForms[this.#slow[at] - 1] as SlowForm) : this.#slowForm(cpu, at, slot);
     const { S } = cpu;
     S[EIP] = (S[START_EIP] + form.i.length) | 0;
     form.run(cpu, form.i);
@@ -280,7 +283,7 @@ export class CodeCache {
     const first = decodeAt(offset);
     const jcc = /_j[0-9a-f]$/.test(name) ? decodeAt(offset + first.i.length) : null;
     const form = { ...first, jcc, words: jcc !== null || first.i.row.endsBlock ? 0 : words };
-    this.#slow.set(at, form);
+    this.#slow[at] = this.#slowForms.push(form);
     return form;
   }
 

@@ -30,6 +30,7 @@ import type { MmuObserver } from '../mmu/observer.ts';
 import type { PhysicalMemory } from '../mmu/physical-memory.ts';
 import type { PortSpace } from '../mmu/port-space.ts';
 import { CodeCache } from './code-cache.ts';
+import { DESCRIPTORS_KEPT, type Descriptor } from './far/descriptors.ts';
 import { segmentCheck } from './far/segments.ts';
 import { condition, readFlags, settleFlags } from './flags.ts';
 import type { Instruction } from './instruction.ts';
@@ -77,6 +78,8 @@ export class Cpu {
 
   /** Instructions left in the run, the present one included (handlers that repeat take theirs off). */
   remaining = 0;
+  /** Descriptors as they were last read (far/descriptors.ts). */
+  readonly descriptors: (Descriptor | undefined)[] = new Array(DESCRIPTORS_KEPT).fill(undefined);
   /** 1 while an instruction executes; a VM exit that takes its place sets it to 0: it does not count as retired. */
   retires = 1;
   /** Virtual time at which `remaining` would be 0. */

@@ -30,7 +30,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
       const mode = (S[21] >= 0 ? S[21] : code.mode()) | single;
       if ((mode & 2) === 0) code.checkLimit(eip);
       const linear = (eip + S[41]) | 0;
-      const slot = (linear >>> 12) & 255;
+      const slot = ((linear >>> 12) + (B >>> 17)) & 255; // apart for the contexts of one page
       if (m.fetchGeneration !== code.generation) code.forgetFetches();
       if (tags[slot] !== ((linear >>> 12) | (B >>> 1) | (mode << 24))) code.fetch(linear, slot, mode);
       E = entries[slot] as Int32Array;

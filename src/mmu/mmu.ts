@@ -198,8 +198,13 @@ export class Mmu {
     return this.#ram(linear, WRITE, WRITE_HALF);
   }
 
-  #ram(linear: number, access: number, half: number): number {
-    const c = this.#translator.context;
+  /** The same for an implicit supervisor write of `bytes` bytes, which must lie in one page. */
+  ramForSystemWrite(linear: number, bytes: number): number {
+    if ((linear & 0xfff) + bytes > 0x1000) return -1;
+    return this.#ram(linear, WRITE, WRITE_HALF, this.#translator.contextFor(false));
+  }
+
+  #ram(linear: number, access: number, half: number, c = this.#translator.context): number {
     this.#translator.at(c, linear, access);
     const at = c.base + half + (linear >>> 12);
     const e = this.T[at];

@@ -64,7 +64,7 @@ const BLOCKING_FOR_ONE_INSTRUCTION = 3;
  *  address. `injected`: by VM entry, which leaves RF in the pushed image alone. False: a task gate left to the execution monitor. */
 export function deliver(cpu: Cpu, event: ProcessorEvent, injected = false): boolean {
   const S = cpu.S;
-  const flags = cpu.getFlags();
+  const flags = cpu.settleFlags();
   const image = injected ? flags : pushedFlags(event, flags);
   const eip = event.type >= SOFTWARE_INTERRUPT ? (S[EIP] + event.instructionLength) | 0 : S[EIP];
   if ((S[CR0] & CR0_PE) === 0) deliverReal(cpu, event, image, eip);

@@ -93,10 +93,31 @@ export function readDescriptor(cpu: Cpu, selector: number): Descriptor | null {
   return address < 0 ? null : descriptorAt(cpu, address, selector);
 }
 
-/** Reads and unpacks the eight bytes at `address`, with supervisor rights. */
+/** Reads and unpacks the eight bytes at `address`, with supervisor rights. Unpacking is saved where the same bytes stood there
+ *  at the last look. */
 export function descriptorAt(cpu: Cpu, address: number, selector: number): Descriptor {
   const low = cpu.mmu.readSystem32(address);
-  const high = cpu.mmu.readSystem32((address + 4) >>> 0);
+  const high = cpu.mmu.readSystem32((address + 4) | 0);
+  const slot = (address >>> 3) & (DESCRIPTORS_KEPT - 1);
+  const kept = cpu.descriptors[slot];
+  if (
+    kept !== undefined &&
+    kept.low === low &&
+    kept.high === high &&
+    kept.address === address &&
+    kept.selector === selector &&
+    kept.access === ((high >>> 8) & 0xf0ff)
+  )
+    return kept;
+  const d = unpack(address, selector, low, high);
+  cpu.descriptors[slot] = d;
+  return d;
+}
+
+/** Descriptors kept unpacked, by address; a power of two. */
+export const DESCRIPTORS_KEPT = 64;
+
+function unpack(address: number, selector: number, low: number, high: number): Descriptor {
   const access = (high >>> 8) & 0xf0ff;
   const units = (high & 0xf_0000) | (low & 0xffff);
   return {

@@ -25,6 +25,7 @@ import type { Cpu } from '../cpu.ts';
 import type { Instruction } from '../instruction.ts';
 import { checkOffset, enterCode, enterReal, returnTarget } from './code.ts';
 import { setAccessed } from './descriptors.ts';
+import { quickReturn } from './quick.ts';
 import { dropPrivilegedSegments, install, stackDescriptor } from './segments.ts';
 import { peek, setStackPointer } from './stack.ts';
 import { returnFromTask } from './task.ts';
@@ -51,7 +52,7 @@ function returnFar(cpu: Cpu, size: 2 | 4, release: number): void {
 /** Blocking by NMI ends with the IRET that succeeds. (Silicon also ends it with one that faults.) */
 export function iret(cpu: Cpu, i: Instruction): void {
   if ((cpu.S[CR0] & CR0_PE) === 0) iretReal(cpu, i.operandSize);
-  else if (cpu.getFlags() & FLAG_NT) returnFromTask(cpu);
+  else if (cpu.settleFlags() & FLAG_NT) returnFromTask(cpu);
   else iretProtected(cpu, i.operandSize);
 }
 
@@ -65,6 +66,7 @@ function iretReal(cpu: Cpu, size: 2 | 4): void {
 }
 
 function iretProtected(cpu: Cpu, size: 2 | 4): void {
+  if (size === 4 && quickReturn(cpu, FROM_RING_0)) return;
   const cpl = cpu.S[CPL];
   const offset = peek(cpu, 0, size);
   const selector = peek(cpu, size, size) & 0xffff;
@@ -100,6 +102,8 @@ function protectedFlags(size: 2 | 4, cpl: number, iopl: number): number {
   if (cpl === 0) writable |= FLAG_IOPL | (size === 4 ? FLAG_VIF | FLAG_VIP : 0);
   return writable;
 }
+
+const FROM_RING_0 = protectedFlags(4, 0, 0);
 
 /** The part that RET and IRET share. `frame`: bytes of the slots up to CS or EFLAGS; `release`: operand of RET n; `flags`: EFLAGS
  *  as they will be. */

@@ -154,9 +154,14 @@ export function loadSegment(cpu: Cpu, segment: number, selector: number, cpl: nu
 /** After a return to a less privileged level: data segments that it may not use become null (RET, IRET: "return to outer
  *  privilege level"). */
 export function dropPrivilegedSegments(cpu: Cpu, cpl: number): void {
-  for (const segment of [ES, FS, GS, DS]) {
-    const access = cpu.S[SEG_ACCESS + segment];
-    const conforming = (access & (TYPE_CODE | TYPE_CONFORMING)) === (TYPE_CODE | TYPE_CONFORMING);
-    if ((access & AR_UNUSABLE) === 0 && ((access >> 5) & 3) < cpl && !conforming) installNull(cpu, segment, 0);
-  }
+  dropPrivileged(cpu, cpl, ES);
+  dropPrivileged(cpu, cpl, FS);
+  dropPrivileged(cpu, cpl, GS);
+  dropPrivileged(cpu, cpl, DS);
+}
+
+function dropPrivileged(cpu: Cpu, cpl: number, segment: number): void {
+  const access = cpu.S[SEG_ACCESS + segment];
+  const conforming = (access & (TYPE_CODE | TYPE_CONFORMING)) === (TYPE_CODE | TYPE_CONFORMING);
+  if ((access & AR_UNUSABLE) === 0 && ((access >> 5) & 3) < cpl && !conforming) installNull(cpu, segment, 0);
 }

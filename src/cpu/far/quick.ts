@@ -1,0 +1,159 @@
+/** The common ring transitions without detours: INT n from ring 3 to ring 0 through a 32-bit gate, and IRET back, where every
+ *  segment concerned is flat and has its accessed bit set. All that the manual's procedures check is checked, on the bytes of the
+ *  descriptors themselves; whatever does not look exactly so is left to deliver.ts and returns.ts, with nothing changed. */
+
+import {
+  AR_UNUSABLE,
+  CPL,
+  CR0,
+  CR0_AM,
+  CR0_PE,
+  CS,
+  DS,
+  EIP,
+  ES,
+  ESP,
+  FLAG_AC,
+  FLAG_IF,
+  FLAG_NT,
+  FLAG_RF,
+  FLAG_TF,
+  FLAG_VM,
+  FS,
+  GDTR_BASE,
+  GDTR_LIMIT,
+  GS,
+  IDTR_BASE,
+  IDTR_LIMIT,
+  INTERRUPTIBILITY,
+  MODE,
+  SEG_ACCESS,
+  SEG_BASE,
+  SEG_LIMIT,
+  SEG_SELECTOR,
+  SS_,
+  START_EIP,
+  TR,
+} from '../../base/registers.ts';
+import type { Cpu } from '../cpu.ts';
+import { MODE_CODE32, MODE_FLAT } from '../mode.ts';
+
+const FLAT32 = MODE_CODE32 | MODE_FLAT;
+/** Descriptor of base 0 and limit 4 GiB, 32 bits: low word, and what the high word is beside access rights, AVL and bit 21. */
+const FLAT_LOW = 0xffff;
+const FLAT_HIGH = 0x00cf_0000;
+const FLAT_HIGH_MASK = 0xffcf_00ff | 0;
+/** Access bytes: present, accessed; code is not conforming, its readability does not matter. */
+const CODE_MASK = 0xfd;
+const CODE0 = 0x99;
+const CODE3 = 0xf9;
+const DATA0 = 0x93;
+const DATA3 = 0xf3;
+const ACCESS0 = 0xc000;
+const FRAME = 20;
+
+/** The access byte of a flat descriptor of the GDT, −1 if it is anything else. */
+function flatAccess(cpu: Cpu, selector: number): number {
+  const { S, mmu } = cpu;
+  if ((selector & 4) !== 0 || (selector & 0xfffc) === 0) return -1;
+  const at = selector & 0xfff8;
+  if (at + 7 > S[GDTR_LIMIT] >>> 0) return -1;
+  const address = (S[GDTR_BASE] + at) | 0;
+  if (mmu.readSystem32(address) !== FLAT_LOW) return -1;
+  const high = mmu.readSystem32((address + 4) | 0);
+  return (high & FLAT_HIGH_MASK) === FLAT_HIGH ? (high >>> 8) & 0xff : -1;
+}
+
+function setFlat(S: Int32Array, segment: number, selector: number, access: number): void {
+  S[SEG_SELECTOR + segment] = selector;
+  S[SEG_BASE + segment] = 0;
+  S[SEG_LIMIT + segment] = -1;
+  S[SEG_ACCESS + segment] = access | ACCESS0;
+}
+
+/** INT n (SDM Vol. 2, "INT n", INTER-PRIVILEGE-LEVEL-INTERRUPT). False: not such a case. A fault on the way is left to the procedure
+ *  that knows what a fault during delivery means: it meets it again. */
+export function quickInterrupt(cpu: Cpu, vector: number, length: number): boolean {
+  try {
+    return enterRing0(cpu, vector, length);
+  } catch (thrown) {
+    if (thrown !== cpu.signal) throw thrown;
+    return false;
+  }
+}
+
+function enterRing0(cpu: Cpu, vector: number, length: number): boolean {
+  const { S, mmu } = cpu;
+  if (S[CPL] !== 3 || S[MODE] !== FLAT32 || cpu.observer !== null || (S[CR0] & CR0_PE) === 0) return false;
+  const at = vector * 8;
+  if (at + 7 > S[IDTR_LIMIT] >>> 0) return false;
+  const address = (S[IDTR_BASE] + at) | 0;
+  const low = mmu.readSystem32(address);
+  const high = mmu.readSystem32((address + 4) | 0);
+  // Present, DPL 3, 32-bit interrupt (E) or trap (F) gate
+  if ((high & 0xfe00) !== 0xee00) return false;
+  const selector = low >>> 16;
+  const code = flatAccess(cpu, selector);
+  if ((code & CODE_MASK) !== CODE0) return false;
+  // Stack of ring 0 from a 32-bit TSS
+  if ((S[SEG_ACCESS + TR] & (AR_UNUSABLE | 8)) !== 8 || S[SEG_LIMIT + TR] >>> 0 < 9) return false;
+  const tss = (S[SEG_BASE + TR] + 4) | 0;
+  const esp = mmu.readSystem32(tss);
+  const ss = mmu.readSystem16((tss + 4) | 0);
+  if ((ss & 3) !== 0 || flatAccess(cpu, ss) !== DATA0) return false;
+  const frame = mmu.ramForSystemWrite((esp - FRAME) | 0, FRAME);
+  if (frame < 0 || (frame & 3) !== 0) return false;
+
+  const flags = cpu.settleFlags();
+  const words = cpu.memory.i32;
+  const k = frame >> 2;
+  words[k] = S[START_EIP] + length;
+  words[k + 1] = S[SEG_SELECTOR + CS];
+  words[k + 2] = flags & ~FLAG_RF;
+  words[k + 3] = S[ESP];
+  words[k + 4] = S[SEG_SELECTOR + SS_];
+  setFlat(S, SS_, ss, DATA0);
+  setFlat(S, CS, selector & ~3, code);
+  S[ESP] = esp - FRAME;
+  S[EIP] = (high & 0xffff_0000) | (low & 0xffff);
+  S[INTERRUPTIBILITY] &= ~3;
+  cpu.setCpl(0);
+  cpu.setFlags(flags & ~(FLAG_TF | FLAG_NT | FLAG_VM | FLAG_RF | ((high & 0x100) === 0 ? FLAG_IF : 0)));
+  return true;
+}
+
+/** IRETD to ring 3 (SDM Vol. 2, "IRET/IRETD", RETURN-TO-OUTER-PRIVILEGE-LEVEL). `writable`: flags that come from the stack. False: not
+ *  such a case. */
+export function quickReturn(cpu: Cpu, writable: number): boolean {
+  const { S, mmu } = cpu;
+  if (S[CPL] !== 0 || S[MODE] !== FLAT32) return false;
+  const esp = S[ESP];
+  const frame = (esp & 0xfff) <= 0x1000 - FRAME ? mmu.ramForRead(esp) : -1;
+  if (frame < 0 || (frame & 3) !== 0) return false;
+  const words = cpu.memory.i32;
+  const k = frame >> 2;
+  const cs = words[k + 1] & 0xffff;
+  const ss = words[k + 4] & 0xffff;
+  const popped = words[k + 2];
+  if ((cs & ss & 3) !== 3 || (popped & (FLAG_TF | FLAG_VM)) !== 0) return false;
+  if ((popped & FLAG_AC) !== 0 && (S[CR0] & CR0_AM) !== 0) return false;
+  const code = flatAccess(cpu, cs);
+  if ((code & CODE_MASK) !== CODE3 || flatAccess(cpu, ss) !== DATA3) return false;
+  if (!(staysUsable(S, DS) && staysUsable(S, ES) && staysUsable(S, FS) && staysUsable(S, GS))) return false;
+
+  const flags = (cpu.settleFlags() & ~writable) | (popped & writable);
+  S[EIP] = words[k];
+  S[ESP] = words[k + 3];
+  setFlat(S, CS, cs, code);
+  setFlat(S, SS_, ss, DATA3);
+  S[INTERRUPTIBILITY] &= ~8;
+  cpu.setCpl(3);
+  cpu.setFlags(flags);
+  return true;
+}
+
+/** Whether ring 3 may keep the segment: null already, or of DPL 3. */
+function staysUsable(S: Int32Array, segment: number): boolean {
+  const access = S[SEG_ACCESS + segment];
+  return (access & AR_UNUSABLE) !== 0 || (access & 0x60) === 0x60;
+}
