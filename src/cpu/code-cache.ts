@@ -14,7 +14,7 @@ import { HOT_FORMS } from './forms.generated.ts';
 import { coldName } from './generate/operands.ts';
 import { handlers } from './handlers.ts';
 import type { Instruction } from './instruction.ts';
-import { currentMode, MODE_CODE32, MODES } from './mode.ts';
+import { currentMode, MODE_CODE32, MODE_FLAT, MODES } from './mode.ts';
 import { FIRST_HOT, MOVED, STALE } from './records.ts';
 import type { Handler, Row } from './rows.ts';
 import { checkPrivilege } from './system/privilege.ts';
@@ -104,10 +104,12 @@ export class CodeCache {
     return currentMode(this.#cpu.S);
   }
 
-  /** Outside flat mode: #GP(0) when EIP lies beyond the limit of CS. */
-  checkLimit(eip: number): void {
-    const limit = this.#cpu.S[SEG_LIMIT + CS];
-    if (eip >>> 0 > limit >>> 0) this.#cpu.raise(GP, 0, 'EIP lies beyond the limit of CS');
+  /** Outside flat mode: whether the limit of CS lies inside the page, so that each instruction has to be held against it. #GP(0)
+   *  when EIP lies beyond. */
+  isTight(eip: number, linear: number): boolean {
+    const limit = this.#cpu.S[SEG_LIMIT + CS] >>> 0;
+    if (eip >>> 0 > limit) this.#cpu.raise(GP, 0, 'EIP lies beyond the limit of CS');
+    return (eip >>> 0) - (linear & 4095) + 4095 > limit;
   }
 
   forgetFetches(): void {
@@ -287,14 +289,18 @@ export class CodeCache {
     return form;
   }
 
-  /** An instruction that crosses into the next page: both pages are fetched at each execution, nothing is kept. */
+  /** An instruction that crosses into the next page, or might run over the limit of CS: fetched at each execution, nothing is kept. */
   crossing(cpu: Cpu, linear: number, mode: number): void {
     const size = (mode & MODE_CODE32) !== 0 ? 4 : 2;
     const bytes = new Uint8Array(16);
-    const here = 4096 - (linear & 4095);
+    const here = Math.min(4096 - (linear & 4095), 16);
     const first = cpu.mmu.fetchPage(linear);
+    if (first < 0) cpu.raise(UD, -1, 'no memory to fetch from');
     bytes.set(cpu.memory.u8.subarray(first, first + here));
     const i = this.#decodeAcross(cpu, bytes, linear, here, size);
+    const last = (cpu.S[EIP] >>> 0) + i.length - 1;
+    if ((mode & MODE_FLAT) === 0 && last > cpu.S[SEG_LIMIT + CS] >>> 0)
+      cpu.raise(GP, 0, 'the instruction runs over the limit of CS');
     cpu.S[EIP] = (cpu.S[EIP] + i.length) | 0;
     const { cold, number } = this.numberOf(i.row, i);
     (cold ? this.cold : this.handlers)[number]?.(cpu, i);

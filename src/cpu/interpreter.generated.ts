@@ -20,16 +20,28 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
   const S = x.S, S8 = x.S8, S16 = x.S16, m = x.mmu, T = m.T, M = x.memory.i32, M8 = x.memory.u8, M16 = x.memory.u16;
   const code = x.code, C = code.words, D = code.places, tags = code.tags, entries = code.entries;
   let n = budget, p = -1, P = 0, E = entries[0] as Int32Array, B = 0;
+  let eip = 0;
   let fk = S[10], fa = S[11], fr = S[12], fs = S[20]; // lazy flags; fk −1: they stand in S
   let a = 0, e = 0, w = 0, t0 = 0, t1 = 0, t2 = 0, t3 = 0, t4 = 0, t5 = 0, t6 = 0, t7 = 0, t8 = 0, t9 = 0, t10 = 0, t11 = 0, t12 = 0, t13 = 0, t14 = 0, t15 = 0;
   try {
     run: for (;;) {
       p = -1;
       B = S[15];
-      const eip = S[9];
+      eip = S[9];
       const mode = (S[21] >= 0 ? S[21] : code.mode()) | single;
-      if ((mode & 2) === 0) code.checkLimit(eip);
       const linear = (eip + S[41]) | 0;
+      if ((mode & 2) === 0 && code.isTight(eip, linear)) { // one instruction, held against the limit
+        S[19] = eip;
+        x.remaining = n + headroom;
+        x.retires = 1;
+        S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs; fk = -1;
+        code.crossing(x, linear, mode);
+        n = x.remaining - headroom - x.retires;
+        fk = S[10]; fa = S[11]; fr = S[12]; fs = S[20];
+        p = -1;
+        if ((S[16] | (S[17] & 3)) !== 0 || n < 0) break run;
+        continue run;
+      }
       const slot = ((linear >>> 12) + (B >>> 17)) & 255; // apart for the contexts of one page
       if (m.fetchGeneration !== code.generation) code.forgetFetches();
       if (tags[slot] !== ((linear >>> 12) | (B >>> 1) | (mode << 24))) code.fetch(linear, slot, mode);
@@ -63,6 +75,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 1]; p = C[p + 2]; if (n < 0) break run; continue;
         }
         case 5: { // out of line
+          x.remaining = n + headroom - (D[p] & 63);
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs; fk = -1;
           code.cold[C[p + 1]](x, code.instructions[C[p + 2]]); p += 3;
           fk = S[10]; fa = S[11]; fr = S[12]; fs = S[20];
@@ -1694,13 +1707,13 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
     return false;
   } catch (thrown) {
     // Precise: what the block did up to here counts, the instruction that threw does not.
-    if (fk >= 0) { S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs; }
     const exited = thrown === x.signal && x.signal.kind === SIGNAL_EXITED;
-    // A handler keeps its own account: finished iterations of a repeated instruction count.
-    if (p >= 0) {
-      if (C[p] !== 6 && C[p] !== 7) x.remaining = n + headroom - (D[p] & 63);
-      if (!exited) S[9] = (P + (D[p] >> 6)) | 0;
-    } else x.remaining = n + headroom;
+    // What ran out of line has the flags already and keeps its own account: finished iterations of a repeated instruction count.
+    if (fk >= 0) {
+      S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
+      x.remaining = n + headroom - (p >= 0 ? D[p] & 63 : 0);
+    }
+    if (!exited) S[9] = p >= 0 ? (P + (D[p] >> 6)) | 0 : eip;
     if (thrown !== x.signal) throw thrown;
     return !exited;
   }

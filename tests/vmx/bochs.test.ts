@@ -133,7 +133,6 @@ describe('exits', () => {
   const DEVIATIONS: Readonly<Record<string, string>> = {
     repins0: 'with a count of 0 a repeated instruction does nothing, not even exit; Bochs exits',
     realgp: 'in real mode no error code is valid; Bochs says it is',
-    'fetch-beyond-limit': 'an instruction that straddles the limit of CS is executed here',
   };
   const outcomes = new Map(
     recorded('exits').map(([name, ...words]) => [name, words.map((w) => Number.parseInt(w, 16))]),

@@ -28,16 +28,28 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
   const S = x.S, S8 = x.S8, S16 = x.S16, m = x.mmu, T = m.T, M = x.memory.i32, M8 = x.memory.u8, M16 = x.memory.u16;
   const code = x.code, C = code.words, D = code.places, tags = code.tags, entries = code.entries;
   let n = budget, p = -1, P = 0, E = entries[0] as Int32Array, B = 0;
+  let eip = 0;
   let fk = S[10], fa = S[11], fr = S[12], fs = S[20]; // lazy flags; fk −1: they stand in S
   let a = 0, e = 0, w = 0, ${Array.from({ length: TEMPORARIES }, (_, k) => `t${k} = 0`).join(', ')};
   try {
     run: for (;;) {
       p = -1;
       B = S[15];
-      const eip = S[9];
+      eip = S[9];
       const mode = (S[21] >= 0 ? S[21] : code.mode()) | single;
-      if ((mode & 2) === 0) code.checkLimit(eip);
       const linear = (eip + S[41]) | 0;
+      if ((mode & 2) === 0 && code.isTight(eip, linear)) { // one instruction, held against the limit
+        S[19] = eip;
+        x.remaining = n + headroom;
+        x.retires = 1;
+        ${STORE_FLAGS} fk = -1;
+        code.crossing(x, linear, mode);
+        n = x.remaining - headroom - x.retires;
+        ${LOAD_FLAGS}
+        p = -1;
+        if ((S[16] | (S[17] & 3)) !== 0 || n < 0) break run;
+        continue run;
+      }
       const slot = ((linear >>> 12) + (B >>> 17)) & 255; // apart for the contexts of one page
       if (m.fetchGeneration !== code.generation) code.forgetFetches();
       if (tags[slot] !== ((linear >>> 12) | (B >>> 1) | (mode << 24))) code.fetch(linear, slot, mode);
@@ -71,6 +83,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 1]; p = C[p + 2]; if (n < 0) break run; continue;
         }
         case 5: { // out of line
+          x.remaining = n + headroom - (D[p] & 63);
           ${STORE_FLAGS} fk = -1;
           code.cold[C[p + 1]](x, code.instructions[C[p + 2]]); p += 3;
           ${LOAD_FLAGS}
@@ -126,13 +139,13 @@ ${cases}
     return false;
   } catch (thrown) {
     // Precise: what the block did up to here counts, the instruction that threw does not.
-    if (fk >= 0) { ${STORE_FLAGS} }
     const exited = thrown === x.signal && x.signal.kind === SIGNAL_EXITED;
-    // A handler keeps its own account: finished iterations of a repeated instruction count.
-    if (p >= 0) {
-      if (C[p] !== 6 && C[p] !== 7) x.remaining = n + headroom - (D[p] & 63);
-      if (!exited) S[9] = (P + (D[p] >> 6)) | 0;
-    } else x.remaining = n + headroom;
+    // What ran out of line has the flags already and keeps its own account: finished iterations of a repeated instruction count.
+    if (fk >= 0) {
+      ${STORE_FLAGS}
+      x.remaining = n + headroom - (p >= 0 ? D[p] & 63 : 0);
+    }
+    if (!exited) S[9] = p >= 0 ? (P + (D[p] >> 6)) | 0 : eip;
     if (thrown !== x.signal) throw thrown;
     return !exited;
   }
