@@ -69,7 +69,9 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           p = -1; continue run;
         }
         case 1: { // decoded anew elsewhere
-          n -= D[p] & 63; p = C[p + 1]; continue;
+          const q = C[p + 1];
+          if (C[q] === 1) C[p + 1] = C[q + 1]; // and again since: halve the way
+          n -= D[p] & 63; p = q; continue;
         }
         case 2: { // link inside the page, not made yet
           const q = code.link(p, P + S[41] | 0, slot, mode);
