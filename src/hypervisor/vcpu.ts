@@ -1,6 +1,6 @@
 /** A virtual processor: its VMCS, and what a VMCS does not hold. The VMCS must be current when fields are accessed. */
 
-import { EAX, EBP, EBX, ECX, EDI, EDX, ESI, ESP, FLAG_IF, FLAG_RF } from '../base/registers.ts';
+import { CR0_PE, EAX, EBP, EBX, ECX, EDI, EDX, ESI, ESP, FLAG_IF, FLAG_RF } from '../base/registers.ts';
 import type { RootMode } from '../machine/root-mode.ts';
 import {
   BLOCKING_BY_MOV_SS,
@@ -104,7 +104,8 @@ export class Vcpu {
    *  it is, is set in the image of EFLAGS. */
   raise(vector: number, errorCode = -1): void {
     this.write(F.GUEST_RFLAGS, this.read(F.GUEST_RFLAGS) | FLAG_RF);
-    const withCode = errorCode >= 0 ? INTERRUPTION_ERROR_CODE : 0;
+    const isProtected = (this.read(F.GUEST_CR0) & CR0_PE) !== 0; // real-address mode knows no error codes
+    const withCode = errorCode >= 0 && isProtected ? INTERRUPTION_ERROR_CODE : 0;
     this.pending = {
       information: INTERRUPTION_VALID | withCode | (INTERRUPTION_TYPE.HARDWARE_EXCEPTION << 8) | vector,
       errorCode: Math.max(errorCode, 0),

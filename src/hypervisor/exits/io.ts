@@ -1,11 +1,12 @@
 /** I/O instructions reach the VM's own devices.
  *  Reference: SDM Vol. 3, "Exit Qualification for I/O Instructions", "VM-Exit Instruction-Information Field … INS or OUTS". */
 
-import { EAX, ECX, EDI, ESI, FLAG_DF } from '../../base/registers.ts';
+import { EAX, ECX, EDI, ES, ESI, FLAG_DF } from '../../base/registers.ts';
 import { PF } from '../../base/signal.ts';
 import type { AccessSize } from '../../mmu/port-space.ts';
 import * as F from '../../vmx/fields.ts';
 import { CannotEmulate, GuestLinear, GuestPageFault } from '../guest-linear.ts';
+import { GuestSegment } from '../guest-segments.ts';
 import type { Vm } from '../vm.ts';
 import type { ExitHandler, Outcome } from './handler.ts';
 
@@ -18,6 +19,7 @@ const REP = 0x20;
 // Instruction information
 const ADDRESS_SIZE = 0x380;
 const ADDRESS_16 = 0;
+const SEGMENT_SHIFT = 15; // of OUTS; INS uses ES
 
 export const ioInstruction: ExitHandler = (vm) => {
   const qualification = vm.vcpu.read(F.EXIT_QUALIFICATION);
@@ -37,7 +39,9 @@ export const ioInstruction: ExitHandler = (vm) => {
 function stringIo(vm: Vm, qualification: number, port: number, size: AccessSize): Outcome {
   const { vcpu } = vm;
   const isInput = (qualification & IN) !== 0;
-  const wide = (vcpu.read(F.VM_EXIT_INSTRUCTION_INFORMATION) & ADDRESS_SIZE) !== ADDRESS_16;
+  const information = vcpu.read(F.VM_EXIT_INSTRUCTION_INFORMATION);
+  const wide = (information & ADDRESS_SIZE) !== ADDRESS_16;
+  const segment = new GuestSegment(vcpu, isInput ? ES : (information >> SEGMENT_SHIFT) & 7);
   const index = isInput ? EDI : ESI;
   const step = vcpu.read(F.GUEST_RFLAGS) & FLAG_DF ? -size : size;
   const move = (register: number, by: number): void => {
@@ -57,6 +61,10 @@ function stringIo(vm: Vm, qualification: number, port: number, size: AccessSize)
       memory.watch(at, vcpu.read(F.VM_EXIT_INSTRUCTION_LENGTH));
     }
     for (;;) {
+      if (!segment.allows(offset(), size, isInput)) {
+        vm.raise(segment.vector, 0);
+        return 'resume';
+      }
       const at = (base + offset()) >>> 0;
       if (isInput) {
         memory.translate(at, true); // a fault comes before the port is read
