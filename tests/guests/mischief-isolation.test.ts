@@ -157,15 +157,13 @@ function sideBySide(villain: Villain, name: string, slice: number): void {
   }
 }
 
-describe('mischief beside a kernel with demand paging, in turns of 997 instructions', () => {
-  test.each(mischiefWords)('%s', (word) => sideBySide(mischief(word), 'pages', 997));
+describe('mischief beside a kernel with demand paging, in turns of 4,999 instructions', () => {
+  test.each(mischiefWords)('%s', (word) => sideBySide(mischief(word), 'pages', 4999));
 });
 
 describe('mischief beside a kernel with timer and processes', () => {
-  // what reaches for memory and devices of others, and what does not give the processor back
-  test.each(['fill-all', 'copy-beyond', 'devices', 'page-tables', 'spin', 'halt'])('%s', (word) =>
-    sideBySide(mischief(word), 'tasks', 50_021),
-  );
+  // what reaches for memory or devices of others, and what does not give the processor back
+  test.each(['fill-all', 'devices', 'spin'])('%s', (word) => sideBySide(mischief(word), 'tasks', 50_021));
 });
 
 /** Stores all registers, `letter` first, where there is no memory, 500 times at one of several addresses, and sends what is there

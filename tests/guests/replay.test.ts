@@ -57,16 +57,11 @@ const RUNS: readonly (readonly [string, string, RunOptions])[] = [
 ];
 
 describe('the same image twice', () => {
-  test.each(RUNS)('%s in a VM: the same exits', (_, name, options) => {
+  test.each(RUNS)('%s in a VM: the same exits, also where the host puts its memory elsewhere', (_, name, options) => {
     const first = nested(kernel(name), options);
     expect(nested(kernel(name), options)).toEqual(first);
+    expect(nested(kernel(name), options, { seed: 12345, garbage: 0x3c })).toEqual(first);
     expect(Number.parseInt(first.exits, 10)).toBeGreaterThan(150);
-  });
-
-  test.each(RUNS)('%s in a VM: the same exits wherever the host has put its memory', (_, name, options) => {
-    const first = nested(kernel(name), options, { seed: 1 });
-    expect(nested(kernel(name), options, { seed: 0, garbage: 0x3c })).toEqual(first);
-    expect(nested(kernel(name), options, { seed: 12345 })).toEqual(first);
   });
 
   test.each(RUNS)('%s on the bare machine: the same events', (_, name, options) => {
@@ -74,9 +69,8 @@ describe('the same image twice', () => {
   });
 
   test('a trace is about its run: another guest, another trace; one instruction less, another trace', () => {
-    const traces = RUNS.map(([, name, options]) => nested(kernel(name), options).exits);
-    expect(new Set(traces).size).toBe(RUNS.length);
     const whole = nested(kernel('pages'), { maxInstructions: 50_000 });
+    expect(nested(kernel('faults'), { maxInstructions: 50_000 }).exits).not.toBe(whole.exits);
     expect(nested(kernel('pages'), { maxInstructions: 49_999 }).exits).not.toBe(whole.exits);
   });
 });
