@@ -27,7 +27,7 @@ beforeAll(() => {
   const stage = join(folder, 'stage');
   mkdirSync(stage);
   for (const name of ['package.json', 'LICENSE', 'README.md', ...MANIFEST.files])
-    if (name !== 'dist') cpSync(join(ROOT, name), join(stage, name), { recursive: true });
+    if (!/^!|^dist$/.test(name)) cpSync(join(ROOT, name), join(stage, name), { recursive: true });
   const tsup = join(ROOT, 'node_modules/tsup/dist/cli-default.js');
   execFileSync(process.execPath, [tsup, '--out-dir', join(stage, 'dist')], { cwd: ROOT, stdio: 'pipe' });
   const [packed] = JSON.parse(
