@@ -50,7 +50,7 @@ const STALEST: TranslationCacheOptions = { kind: 'stalest' };
 const UNLIMITED: TranslationCacheOptions = { kind: 'unlimited' };
 /** Caches no guest-physical translations of its own. */
 const MODELLED: TranslationCacheOptions = { kind: 'modelled' };
-const SEEDS = Array.from({ length: 12 }, (_, seed) => seed);
+const SEEDS = Array.from({ length: 8 }, (_, seed) => seed);
 
 interface SmallHypervisor extends World {
   /** Lets the guest look once; the letters that it saw. */

@@ -3,7 +3,16 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { TranslationCacheOptions } from '../../src/mmu/policy.ts';
-import { assembled, guestFile, kernelWithout, type Run, type RunOptions, runBare, runNested } from '../guests/runs.ts';
+import {
+  assembled,
+  guestFile,
+  kernelWithout,
+  MIB,
+  type Run,
+  type RunOptions,
+  runBare,
+  runNested,
+} from '../guests/runs.ts';
 
 const SOURCE = readFileSync(new URL('remap.asm', import.meta.url), 'utf8');
 const SEEDS = Array.from({ length: 16 }, (_, seed) => seed);
@@ -43,7 +52,7 @@ const FORGETFUL: TranslationCacheOptions = { kind: 'modelled', entries: 16, seed
 
 describe.each(WAYS)('page tables that change under 64 pages in use, %s', (_, run) => {
   const seen = (options: Remap, translationCache: TranslationCacheOptions): string =>
-    run(remap(options), { translationCache }).output;
+    run(remap(options), { memory: 8 * MIB, translationCache }).output;
 
   test.each<TranslationCacheOptions>([{ kind: 'unlimited' }, { kind: 'stalest' }])(
     'without a flush all of them stay where they were ($kind)',
@@ -86,18 +95,17 @@ describe.each(WAYS)('page tables that change under 64 pages in use, %s', (_, run
   });
 
   test('the same seed makes the same choice, in whatever order the pages are looked at', () => {
-    for (const seed of SEEDS.slice(0, 6)) {
+    for (const seed of SEEDS.slice(0, 4)) {
       const cache = { kind: 'stalest', seed } as const;
-      for (const events of [1, 2]) {
-        const output = seen({ flush: 'none', events }, cache);
-        expect(seen({ flush: 'none', events }, cache)).toBe(output);
-        expect(seen({ flush: 'none', events, backwards: true }, cache)).toBe(output);
-      }
+      const events = 1 + (seed % 2);
+      const output = seen({ flush: 'none', events }, cache);
+      expect(seen({ flush: 'none', events }, cache)).toBe(output);
+      expect(seen({ flush: 'none', events, backwards: true }, cache)).toBe(output);
     }
   });
 
   test('with the flush no seed makes a difference', () => {
-    for (const seed of SEEDS) {
+    for (const seed of SEEDS.slice(0, 5)) {
       const cache = { kind: 'stalest', seed } as const;
       expect(seen({ flush: 'INVLPG', global: seed % 2 === 0, events: seed % 3 }, cache)).toBe(ALL_NEW);
       expect(seen({ flush: 'CR3', events: seed % 3 }, cache)).toBe(ALL_NEW);
@@ -131,7 +139,7 @@ describe.each(WAYS)('pages, %s', (_, run) => {
       'entry: writable accessed => entry: writable',
       'entry: writable accessed dirty => entry: writable',
     ]);
-    const outcomes = SEEDS.map((seed) => spoilt(INVLPG_OF_STEP_8, { kind: 'stalest', seed }).length);
+    const outcomes = SEEDS.slice(0, 10).map((seed) => spoilt(INVLPG_OF_STEP_8, { kind: 'stalest', seed }).length);
     expect(new Set(outcomes)).toEqual(new Set([0, 2])); // some processors forgive it
   });
 
@@ -149,7 +157,7 @@ describe.each(WAYS)('pages, %s', (_, run) => {
 
   test('the INVLPG after a page fault is not needed: the fault has thrown the translation away', () => {
     expect(spoilt(INVLPG_AFTER_FAULT, { kind: 'stalest' })).toEqual([]);
-    for (const seed of SEEDS.slice(0, 4)) expect(spoilt(INVLPG_AFTER_FAULT, { kind: 'stalest', seed })).toEqual([]);
+    for (const seed of SEEDS.slice(0, 2)) expect(spoilt(INVLPG_AFTER_FAULT, { kind: 'stalest', seed })).toEqual([]);
   });
 });
 
@@ -170,10 +178,10 @@ describe('vmlaunch without its INVEPT', () => {
   });
 
   test('seeds differ in whether it is noticed', () => {
-    const outputs = SEEDS.map((seed) => printed({ kind: 'stalest', seed }));
+    const outputs = SEEDS.slice(0, 10).map((seed) => printed({ kind: 'stalest', seed }));
     const right = outputs.filter((output) => output === expected).length;
     expect(right).toBeGreaterThan(0);
-    expect(right).toBeLessThan(SEEDS.length);
-    expect(SEEDS.slice(0, 4).map((seed) => printed({ kind: 'stalest', seed }))).toEqual(outputs.slice(0, 4));
+    expect(right).toBeLessThan(outputs.length);
+    expect(SEEDS.slice(0, 2).map((seed) => printed({ kind: 'stalest', seed }))).toEqual(outputs.slice(0, 2));
   });
 });
