@@ -19,6 +19,7 @@ const hits = new Float64Array(rows.length);
 const ends = new Map<string, number>();
 const lengths: number[] = [];
 const bare = new Bare();
+const other = new Bare();
 const nested = new Nested();
 
 const count = (row: number): void => {
@@ -58,7 +59,8 @@ function assertHolds(
   );
 }
 
-/** A program runs the same in one go, in slices, and instruction by instruction with nothing decoded in advance; and in a VM. */
+/** A program runs the same in one go, in slices, instruction by instruction with nothing decoded in advance, saved and restored on the way; and
+ *  in a VM. */
 function alike(image: Uint8Array, seed: number): string[] {
   const whole = bare.run(image, LIMIT);
   note(whole);
@@ -68,10 +70,12 @@ function alike(image: Uint8Array, seed: number): string[] {
     return 1 + ((state >>> 8) % 700);
   });
   const single = bare.runSingly(image, LIMIT, count);
+  const moved = bare.runMoved(image, LIMIT, (seed >>> 3) % LIMIT, other);
   const inVm = nested.run(image, LIMIT);
   return [
     ...differences(whole, sliced).map((d) => `whole and in slices: ${d}`),
     ...differences(whole, single).map((d) => `whole and in steps: ${d}`),
+    ...differences(whole, moved).map((d) => `whole and moved to another machine: ${d}`),
     ...differences(whole, inVm).map((d) => `bare and in a VM: ${d}`),
   ];
 }

@@ -94,6 +94,20 @@ export class Bare {
     machine.restore(this.#initial);
     machine.memory.writeBytes(kernel.origin, image);
     this.#line.text = '';
+    return this.#goOn(limit, cuts);
+  }
+
+  /** As far as `cut`; the rest on another machine, from the state of this one. */
+  runMoved(image: Uint8Array, limit: number, cut: number, other: Bare): Outcome {
+    const first = this.run(image, Math.min(cut, limit));
+    if (first.end !== 'limit') return first;
+    other.machine.restore(JSON.parse(JSON.stringify(this.machine.save())));
+    other.#line.text = first.output;
+    return other.#goOn(limit, WHOLE);
+  }
+
+  #goOn(limit: number, cuts: Cuts): Outcome {
+    const { machine } = this;
     let skips = 0;
     let end = 'limit';
     while (machine.instructions < limit) {
