@@ -96,7 +96,7 @@ test('a VM neither writes nor reaches memory that is not its own', () => {
 });
 
 test('programs are long, and reach every row of the opcode table', () => {
-  for (let round = 0; EFFORT >= 10 && round < 60; round++) {
+  for (let round = 0; EFFORT >= 10 && round < 300; round++) {
     const rare = rows.flatMap((_, n) => ((hits[n] as number) < ENOUGH ? [n] : []));
     if (rare.length === 0) break;
     for (const program of fc.sample(programsOf(rare), { numRuns: 2, seed: SEED + round })) {
