@@ -92,7 +92,8 @@ class Emulation {
     const size = this.#sizeOf(operands[0]);
     if (semantics === 'mov') this.#store(0, size, this.#load(1, size));
     else if (semantics === 'movzx' || semantics === 'movsx') this.#extend(semantics === 'movsx');
-    else if (semantics === 'push') this.#push(size);
+    else if (semantics === 'push')
+      this.#push(i.operandSize); // of a byte, too: it is sign-extended
     else if (semantics === 'xchg') {
       const a = this.#load(0, size);
       const b = this.#load(1, size);

@@ -15,10 +15,12 @@ export function deliverPending(vm: Vm): boolean {
   if (vcpu.pending !== null) {
     const { information, errorCode } = vcpu.pending;
     vcpu.pending = null;
+    vcpu.resumeFlag = ((information >> 8) & 7) === INTERRUPTION_TYPE.HARDWARE_EXCEPTION;
     vcpu.write(F.VM_ENTRY_INTERRUPTION_INFORMATION, information);
     if (information & INTERRUPTION_ERROR_CODE) vcpu.write(F.VM_ENTRY_EXCEPTION_ERROR_CODE, errorCode);
   } else if (vm.interruptLine && vcpu.canTakeInterrupt) {
     const vector = vm.devices.acknowledge();
+    vcpu.resumeFlag = false;
     vcpu.write(
       F.VM_ENTRY_INTERRUPTION_INFORMATION,
       INTERRUPTION_VALID | (INTERRUPTION_TYPE.EXTERNAL_INTERRUPT << 8) | vector,

@@ -100,10 +100,8 @@ export class Vcpu {
     this.write(F.PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, this.#primaryControls | window);
   }
 
-  /** Raises an exception in the guest at the next entry. Fault-like: EIP stays at the instruction, and RF, which injection pushes as
-   *  it is, is set in the image of EFLAGS. */
+  /** Raises an exception in the guest at the next entry. Fault-like: EIP stays at the instruction. */
   raise(vector: number, errorCode = -1): void {
-    this.write(F.GUEST_RFLAGS, this.read(F.GUEST_RFLAGS) | FLAG_RF);
     const isProtected = (this.read(F.GUEST_CR0) & CR0_PE) !== 0; // real-address mode knows no error codes
     const withCode = errorCode >= 0 && isProtected ? INTERRUPTION_ERROR_CODE : 0;
     this.pending = {
@@ -112,10 +110,17 @@ export class Vcpu {
     };
   }
 
+  /** Injection pushes RF as it is: it must be set for a fault, so that the instruction can be restarted past a breakpoint, and clear
+   *  for an interrupt, even if an instruction before it was tried twice. */
+  set resumeFlag(wanted: boolean) {
+    const flags = this.read(F.GUEST_RFLAGS);
+    const next = wanted ? flags | FLAG_RF : flags & ~FLAG_RF;
+    if (next !== flags) this.write(F.GUEST_RFLAGS, next);
+  }
+
   /** Moves EIP behind an instruction of `length` bytes and ends what was shadowed during it. */
   advance(length: number): void {
-    const flags = this.read(F.GUEST_RFLAGS);
-    if ((flags & FLAG_RF) !== 0) this.write(F.GUEST_RFLAGS, flags & ~FLAG_RF);
+    this.resumeFlag = false;
     this.write(F.GUEST_RIP, this.read(F.GUEST_RIP) + length);
     this.endShadow();
   }

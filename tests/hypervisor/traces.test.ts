@@ -146,4 +146,54 @@ protection:
     expect(nested.output).toBe('A');
     expect(nested).toEqual(runBare(image, { real: true }));
   });
+
+  test('interrupts among accesses that were tried twice find RF clear', () => {
+    const image = program(`
+        call setup
+        mov al, 0x34
+        out 0x43, al
+        mov al, 1
+        out 0x40, al
+        mov al, 0
+        out 0x40, al
+        sti
+.again: cmpxchg [0x93000000], ecx
+        bts [0x93000000], ecx
+        cmp dword [ticks], 30
+        jb .again
+        cli
+        mov eax, [flags]
+        call print_hex
+        call off
+timer:  push eax
+        mov eax, [esp + 12]
+        or [flags], eax
+        inc dword [ticks]
+        mov al, 0x20
+        out 0x20, al
+        pop eax
+        iretd
+ticks:  dd 0
+flags:  dd 0`);
+    const { vm, ...nested } = runNested(image);
+    expect(nested.output).toMatch(/^0000/);
+    expect(nested).toEqual(runBare(image));
+  });
+
+  test.each(['push byte -25', 'push dword -25', 'o16 push byte 5', 'push word [digits]', 'push ebx'])(
+    'a stack where there is no memory moves as elsewhere: %s',
+    (instruction) => {
+      const image = program(`
+        call setup
+        mov esp, 0x94000001
+        ${instruction}
+        mov eax, esp
+        mov esp, 0x90000
+        call print_hex
+        call off
+timer:  iretd`);
+      const { vm, ...nested } = runNested(image);
+      expect(nested).toEqual(runBare(image));
+    },
+  );
 });
