@@ -284,7 +284,8 @@ export class CodeCache {
     const offset = this.places[at] >> 6;
     const first = decodeAt(offset);
     const jcc = /_j[0-9a-f]$/.test(name) ? decodeAt(offset + first.i.length) : null;
-    const form = { ...first, jcc, words: jcc !== null || first.i.row.endsBlock ? 0 : words };
+    const { run, i } = first;
+    const form = { run, i, jcc, words: jcc !== null || i.row.endsBlock ? 0 : words };
     this.#slow[at] = this.#slowForms.push(form);
     return form;
   }

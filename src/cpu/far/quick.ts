@@ -10,6 +10,7 @@ import {
   CR0_PE,
   CS,
   DS,
+  EFLAGS,
   EIP,
   ES,
   ESP,
@@ -141,7 +142,8 @@ export function quickReturn(cpu: Cpu, writable: number): boolean {
   if ((code & CODE_MASK) !== CODE3 || flatAccess(cpu, ss) !== DATA3) return false;
   if (!(staysUsable(S, DS) && staysUsable(S, ES) && staysUsable(S, FS) && staysUsable(S, GS))) return false;
 
-  const flags = (cpu.settleFlags() & ~writable) | (popped & writable);
+  // The arithmetic flags all come from the stack: those that were need not be known.
+  const flags = (S[EFLAGS] & ~writable) | (popped & writable);
   S[EIP] = words[k];
   S[ESP] = words[k + 3];
   setFlat(S, CS, cs, code);

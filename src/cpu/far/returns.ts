@@ -7,6 +7,7 @@ import {
   CR0,
   CR0_AM,
   CR0_PE,
+  EFLAGS,
   FLAG_AC,
   FLAG_DF,
   FLAG_ID,
@@ -52,7 +53,7 @@ function returnFar(cpu: Cpu, size: 2 | 4, release: number): void {
 /** Blocking by NMI ends with the IRET that succeeds. (Silicon also ends it with one that faults.) */
 export function iret(cpu: Cpu, i: Instruction): void {
   if ((cpu.S[CR0] & CR0_PE) === 0) iretReal(cpu, i.operandSize);
-  else if (cpu.settleFlags() & FLAG_NT) returnFromTask(cpu);
+  else if (cpu.S[EFLAGS] & FLAG_NT) returnFromTask(cpu);
   else iretProtected(cpu, i.operandSize);
 }
 
