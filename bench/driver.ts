@@ -2,8 +2,12 @@
  *  The guest's serial port is standard output, byte by byte; on standard error follows what the harness asks for. */
 
 import { readFileSync, writeSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
 import { MinimalHypervisor } from './minimal-hypervisor.ts';
 import { isWay, type Way } from './ways.ts';
+
+// As the command line does (src/cli/main.ts).
+setFlagsFromString('--no-use-osr');
 
 const MEBIBYTE = 1 << 20;
 const GUEST_MEMORY = 64 * MEBIBYTE;
