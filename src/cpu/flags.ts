@@ -105,44 +105,70 @@ function overflow(S: Int32Array): number {
 /** The largest positive value of a step's width, top-aligned: where DEC overflows to. */
 const stepTop = (kind: number): number => (0x7fff_ffff >> shiftOf((kind >> 8) & 3)) << shiftOf((kind >> 8) & 3);
 
-function adjust(S: Int32Array): number {
-  const kind = S[FLAG_KIND];
-  if (kind & STEP_INC) return (S[FLAG_STEP] & 15) === 0 ? 1 : 0;
-  if (kind & STEP_DEC) return (S[FLAG_STEP] & 15) === 15 ? 1 : 0;
-  const a = S[FLAG_A];
-  const r = S[FLAG_R];
-  switch (kind & ~3) {
-    case KIND_ADD:
-      return ((a ^ r ^ (r - a)) >> 4) & 1;
-    case KIND_ADC:
-      return ((a ^ r ^ (r - a - 1)) >> 4) & 1;
-    case KIND_SUB:
-      return ((a ^ r ^ (a - r)) >> 4) & 1;
-    case KIND_SBB:
-      return ((a ^ r ^ (a - r - 1)) >> 4) & 1;
-    default:
-      return 0;
-  }
-}
-
 /** PF for a byte: set when the number of ones is even. */
 const evenParity = (byte: number): number => ((0x6996 >> ((byte ^ (byte >> 4)) & 15)) & 1) ^ 1;
 
 /** The low byte of the result, for PF. */
 const lowByte = (S: Int32Array): number => (S[FLAG_KIND] > KIND_MASK ? S[FLAG_STEP] : S[FLAG_R]) & 0xff;
 
+/** PF for each low byte of a result. */
+const PARITY = Uint8Array.from({ length: 256 }, (_, byte) => (evenParity(byte) !== 0 ? FLAG_PF : 0));
+
 /** All of EFLAGS, without changing how the flags are held. */
 export function readFlags(S: Int32Array): number {
-  if (S[FLAG_KIND] === 0) return S[EFLAGS];
+  const kind = S[FLAG_KIND];
+  if (kind === 0) return S[EFLAGS];
+  if (kind > KIND_MASK) return stepFlags(S, kind);
+  const shift = shiftOf(kind & 3);
+  const a = S[FLAG_A] << shift;
+  const r = S[FLAG_R] << shift;
+  const flags = (S[EFLAGS] & ~ARITHMETIC_FLAGS) | (PARITY[S[FLAG_R] & 0xff] as number) | (r === 0 ? FLAG_ZF : 0);
+  const signed = flags | ((r >>> 24) & FLAG_SF);
+  if ((kind & ~3) === KIND_LOGIC) return signed;
+  return signed | (carry(S) !== 0 ? FLAG_CF : 0) | ownOverflowAdjust(kind, shift, a, r);
+}
+
+/** OF and AF of the arithmetic families, A and R top-aligned. */
+function ownOverflowAdjust(kind: number, shift: number, a: number, r: number): number {
+  const one = 2 ** shift;
+  let b: number;
+  switch (kind & ~3) {
+    case KIND_ADD:
+      b = r - a;
+      break;
+    case KIND_ADC:
+      b = r - a - one;
+      break;
+    case KIND_SUB:
+      b = a - r;
+      return (((a ^ b) & (a ^ r)) < 0 ? FLAG_OF : 0) | (((a ^ r ^ b) >> shift) & FLAG_AF);
+    case KIND_SBB:
+      b = a - r - one;
+      return (((a ^ b) & (a ^ r)) < 0 ? FLAG_OF : 0) | (((a ^ r ^ b) >> shift) & FLAG_AF);
+    case KIND_SHL:
+    case KIND_SHRD:
+      return (a ^ r) < 0 ? FLAG_OF : 0;
+    case KIND_SHR:
+      return a < 0 ? FLAG_OF : 0;
+    case KIND_MUL:
+      return a !== 0 ? FLAG_OF : 0;
+    default:
+      return 0;
+  }
+  return (((a ^ r) & (b ^ r)) < 0 ? FLAG_OF : 0) | (((a ^ r ^ b) >> shift) & FLAG_AF);
+}
+
+/** EFLAGS after INC or DEC. */
+function stepFlags(S: Int32Array, kind: number): number {
   const r = result(S);
   return (
     (S[EFLAGS] & ~ARITHMETIC_FLAGS) |
-    (carry(S) ? FLAG_CF : 0) |
-    (evenParity(lowByte(S)) ? FLAG_PF : 0) |
-    (adjust(S) ? FLAG_AF : 0) |
+    (carry(S) !== 0 ? FLAG_CF : 0) |
+    (PARITY[S[FLAG_STEP] & 0xff] as number) |
+    ((S[FLAG_STEP] & 15) === ((kind & STEP_INC) !== 0 ? 0 : 15) ? FLAG_AF : 0) |
     (r === 0 ? FLAG_ZF : 0) |
-    (r < 0 ? FLAG_SF : 0) |
-    (overflow(S) ? FLAG_OF : 0)
+    ((r >>> 24) & FLAG_SF) |
+    (overflow(S) !== 0 ? FLAG_OF : 0)
   );
 }
 
