@@ -9,6 +9,7 @@ import { look, type Seen } from './watch.ts';
 
 const MOST_EVENTS = 12;
 const HARDWARE_EXCEPTION = 3;
+const SOFTWARE_INTERRUPT = 4;
 const MOST_BRANCHES = 32;
 
 /** The latest of something. */
@@ -47,6 +48,8 @@ export class EventHistory {
     const { cpu } = session.machine;
     session.machine.observe({
       onEvent: (event) => {
+        // What a program asks for itself is no step towards a crash, and may come a million times a second.
+        if (event.type === SOFTWARE_INTERRUPT) return;
         this.#ring.push({
           vm: session.current(),
           time: cpu.now(),

@@ -85,7 +85,7 @@ export function quickInterrupt(cpu: Cpu, vector: number, length: number): boolea
 
 function enterRing0(cpu: Cpu, vector: number, length: number): boolean {
   const { S, mmu } = cpu;
-  if (S[CPL] !== 3 || S[MODE] !== FLAT32 || cpu.observer !== null || (S[CR0] & CR0_PE) === 0) return false;
+  if (S[CPL] !== 3 || S[MODE] !== FLAT32 || (S[CR0] & CR0_PE) === 0) return false;
   const at = vector * 8;
   if (at + 7 > S[IDTR_LIMIT] >>> 0) return false;
   const address = (S[IDTR_BASE] + at) | 0;
@@ -105,6 +105,7 @@ function enterRing0(cpu: Cpu, vector: number, length: number): boolean {
   const frame = mmu.ramForSystemWrite((esp - FRAME) | 0, FRAME);
   if (frame < 0 || (frame & 3) !== 0) return false;
 
+  if (cpu.observer !== null) tell(cpu, vector, length);
   const flags = cpu.settleFlags();
   const words = cpu.memory.i32;
   const k = frame >> 2;
@@ -121,6 +122,15 @@ function enterRing0(cpu: Cpu, vector: number, length: number): boolean {
   cpu.setCpl(0);
   cpu.setFlags(flags & ~(FLAG_TF | FLAG_NT | FLAG_VM | FLAG_RF | ((high & 0x100) === 0 ? FLAG_IF : 0)));
   return true;
+}
+
+/** Observers see EIP at the instruction that asks for the event, as in any other delivery. */
+function tell(cpu: Cpu, vector: number, instructionLength: number): void {
+  const { S } = cpu;
+  const behind = S[EIP];
+  S[EIP] = S[START_EIP];
+  cpu.observer?.onEvent?.({ vector, type: 4, errorCode: -1, instructionLength, address: 0 }, false);
+  S[EIP] = behind;
 }
 
 /** IRETD to ring 3 (SDM Vol. 2, "IRET/IRETD", RETURN-TO-OUTER-PRIVILEGE-LEVEL). `writable`: flags that come from the stack. False: not
