@@ -2,13 +2,11 @@
  *  tables it holds nothing that the store does not hold. */
 
 const SLOTS = 1 << 14;
+/** Words of a slot: page, EPT root, generation, frame << 7 | shift << 3 | rights (frames have at most 24 bits). */
+const WORDS = 4;
 
 export class GuestFront {
-  readonly #page = new Int32Array(SLOTS).fill(-1);
-  readonly #root = new Int32Array(SLOTS);
-  readonly #stamp = new Int32Array(SLOTS);
-  readonly #frame = new Int32Array(SLOTS);
-  readonly #rights = new Int32Array(SLOTS);
+  readonly #slots = new Int32Array(SLOTS * WORDS).fill(-1);
   #generation = 0;
   /** Result of `find`. */
   frame = 0;
@@ -18,21 +16,24 @@ export class GuestFront {
 
   /** Whether the page is here under this EPT root. */
   find(root: number, page: number): boolean {
-    const k = page & (SLOTS - 1);
-    if (this.#page[k] !== page || this.#root[k] !== root || this.#stamp[k] !== this.#generation) return false;
-    this.frame = this.#frame[k];
-    this.rights = this.#rights[k] & 7;
-    this.shift = this.#rights[k] >> 3;
+    const slots = this.#slots;
+    const k = (page & (SLOTS - 1)) * WORDS;
+    if (slots[k] !== page || slots[k + 1] !== root || slots[k + 2] !== this.#generation) return false;
+    const packed = slots[k + 3];
+    this.frame = packed >>> 7;
+    this.rights = packed & 7;
+    this.shift = (packed >> 3) & 15;
     return true;
   }
 
   put(root: number, page: number, frame: number, rights: number, shift: number): void {
-    const k = page & (SLOTS - 1);
-    this.#page[k] = page;
-    this.#root[k] = root;
-    this.#stamp[k] = this.#generation;
-    this.#frame[k] = frame;
-    this.#rights[k] = (rights & 7) | (shift << 3);
+    if (frame >= 1 << 24 || root !== (root | 0)) return;
+    const slots = this.#slots;
+    const k = (page & (SLOTS - 1)) * WORDS;
+    slots[k] = page;
+    slots[k + 1] = root;
+    slots[k + 2] = this.#generation;
+    slots[k + 3] = (frame << 7) | (shift << 3) | (rights & 7);
   }
 
   /** Forgets everything. */

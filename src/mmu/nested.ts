@@ -1,6 +1,7 @@
 /** Guest-physical addresses through EPT (SDM Vol. 3, "EPT Translation Mechanism", "EPT-Induced VM Exits"). As the EntryMemory of a guest's walk it makes that walk
  *  two-dimensional. It does not raise anything: it says what went wrong, and where. */
 
+import type { GuestFront } from './guest-front.ts';
 import type { MmuCounts } from './observer.ts';
 import type { Space } from './space.ts';
 import type { TableFormat } from './table-format.ts';
@@ -30,9 +31,11 @@ export class Nested implements EntryMemory {
   readonly #walker: Walker;
   readonly #caches: TranslationCaches | null;
   readonly #counts: MmuCounts;
+  readonly #front: GuestFront | null;
 
   constructor(format: TableFormat, walker: Walker, caches: TranslationCaches | null, counts: MmuCounts) {
     this.#counts = counts;
+    this.#front = caches?.front ?? null;
     this.#format = format;
     this.#walker = walker;
     this.#caches = caches;
@@ -40,7 +43,13 @@ export class Nested implements EntryMemory {
 
   locate(frame: number, offset: number, write: boolean): number {
     // setting an accessed or dirty flag reads and writes the entry
-    const ok = this.translate(frame, offset, write ? READ | WRITE : READ, this.#caches?.policy.cachesWalks === true);
+    const access = write ? READ | WRITE : READ;
+    const front = this.#front;
+    if (front?.find(this.root, frame) && (front.rights & access) === access) {
+      this.#countReferences(front.shift);
+      return front.frame * 4096 + offset;
+    }
+    const ok = this.translate(frame, offset, access, this.#caches?.policy.cachesWalks === true);
     return ok ? this.frame * 4096 + offset : -1;
   }
 
@@ -52,10 +61,12 @@ export class Nested implements EntryMemory {
     this.missed = true;
     const caches = cached ? this.#caches : null;
     const space = this.space;
-    const front = entryWanted ? null : (caches?.front ?? null);
+    const front = entryWanted || caches === null ? null : this.#front;
     if (front?.find(this.root, page) && (front.rights & access) === access) {
-      ({ frame: this.frame, rights: this.rights, shift: this.shift } = front);
-      this.#countReferences();
+      this.frame = front.frame;
+      this.rights = front.rights;
+      this.shift = front.shift;
+      this.#countReferences(front.shift);
       return true;
     }
     if (caches !== null && space !== null) {
@@ -69,7 +80,7 @@ export class Nested implements EntryMemory {
         this.entry = e;
         if ((this.rights & access) === access) {
           front?.put(this.root, page, this.frame, this.rights, this.shift);
-          if (front !== null) this.#countReferences();
+          if (front !== null) this.#countReferences(this.shift);
           return true;
         }
         if (caches.policy.stalest) return this.#fail(page, offset, access, false);
@@ -93,8 +104,8 @@ export class Nested implements EntryMemory {
   }
 
   /** References are those of a processor without caches for parts of a walk: what is looked up here counts as if it were walked. */
-  #countReferences(): void {
-    this.#counts.walkReferences += this.shift === 0 ? this.#format.levels : this.#format.levels - 1;
+  #countReferences(shift: number): void {
+    this.#counts.walkReferences += shift === 0 ? this.#format.levels : this.#format.levels - 1;
   }
 
   #fail(page: number, offset: number, access: number, misconfigured: boolean): boolean {
