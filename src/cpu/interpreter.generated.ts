@@ -320,7 +320,15 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           S[C[p + 2]] = t0;
           p += 3; continue;
         }
-        case 41: { // add_r4_r4
+        case 41: { // xchg_h1_h1
+          t0 = S8[C[p + 1]];
+          t1 = S8[C[p + 2]];
+          t2 = t1;
+          S8[C[p + 1]] = t2;
+          S8[C[p + 2]] = t0;
+          p += 3; continue;
+        }
+        case 42: { // add_r4_r4
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = (t0 + t1) | 0;
@@ -328,7 +336,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 6; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 42: { // add_r4_i4
+        case 43: { // add_r4_i4
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 + t1) | 0;
@@ -336,7 +344,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 6; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 43: { // add_r4_b4
+        case 44: { // add_r4_b4
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -346,7 +354,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 6; fa = t0; fr = t2;
           p += 4; continue;
         }
-        case 44: { // add_r4_x4
+        case 45: { // add_r4_x4
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -356,7 +364,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 6; fa = t0; fr = t2;
           p += 6; continue;
         }
-        case 45: { // add_b4_r4
+        case 46: { // add_b4_r4
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           t0 = (a ^ e) >> 2;
@@ -367,7 +375,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 6; fa = t1; fr = t3;
           p += 4; continue;
         }
-        case 46: { // add_b4_i4
+        case 47: { // add_b4_i4
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           t0 = (a ^ e) >> 2;
@@ -378,7 +386,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 6; fa = t1; fr = t3;
           p += 4; continue;
         }
-        case 47: { // add_x4_r4
+        case 48: { // add_x4_r4
           a = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0; e = T[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           t0 = (a ^ e) >> 2;
@@ -389,7 +397,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 6; fa = t1; fr = t3;
           p += 6; continue;
         }
-        case 48: { // add_h1_h1
+        case 49: { // add_h1_h1
           t0 = S8[C[p + 1]];
           t1 = S8[C[p + 2]];
           t2 = (t0 + t1) | 0;
@@ -397,7 +405,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 4; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 49: { // add_h1_i1
+        case 50: { // add_h1_i1
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 + t1) | 0;
@@ -405,7 +413,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 4; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 50: { // add_h1_b1
+        case 51: { // add_h1_b1
           t0 = S8[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if ((e & 1) !== 0) { w = 0; break; }
@@ -415,7 +423,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 4; fa = t0; fr = t2;
           p += 4; continue;
         }
-        case 51: { // add_h1_x1
+        case 52: { // add_h1_x1
           t0 = S8[C[p + 1]];
           a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
           if ((e & 1) !== 0) { w = 0; break; }
@@ -425,7 +433,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 4; fa = t0; fr = t2;
           p += 6; continue;
         }
-        case 52: { // add_b1_h1
+        case 53: { // add_b1_h1
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
           if ((e & 1) !== 0) { w = 1; break; }
           t0 = a ^ e;
@@ -436,7 +444,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 4; fa = t1; fr = t3;
           p += 4; continue;
         }
-        case 53: { // sub_r4_r4
+        case 54: { // sub_r4_r4
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = (t0 - t1) | 0;
@@ -444,7 +452,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 14; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 54: { // sub_r4_i4
+        case 55: { // sub_r4_i4
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
@@ -452,7 +460,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 14; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 55: { // sub_r4_b4
+        case 56: { // sub_r4_b4
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -462,7 +470,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 14; fa = t0; fr = t2;
           p += 4; continue;
         }
-        case 56: { // sub_b4_r4
+        case 57: { // sub_b4_r4
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           t0 = (a ^ e) >> 2;
@@ -473,7 +481,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 14; fa = t1; fr = t3;
           p += 4; continue;
         }
-        case 57: { // sub_b4_i4
+        case 58: { // sub_b4_i4
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           t0 = (a ^ e) >> 2;
@@ -484,7 +492,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 14; fa = t1; fr = t3;
           p += 4; continue;
         }
-        case 58: { // sub_h1_h1
+        case 59: { // sub_h1_h1
           t0 = S8[C[p + 1]];
           t1 = S8[C[p + 2]];
           t2 = (t0 - t1) | 0;
@@ -492,7 +500,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 12; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 59: { // sub_h1_i1
+        case 60: { // sub_h1_i1
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
@@ -500,7 +508,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 12; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 60: { // and_r4_r4
+        case 61: { // and_r4_r4
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = t0 & t1;
@@ -508,7 +516,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 22; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 61: { // and_r4_i4
+        case 62: { // and_r4_i4
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = t0 & t1;
@@ -516,7 +524,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 22; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 62: { // and_r4_b4
+        case 63: { // and_r4_b4
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -526,7 +534,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 22; fa = t0; fr = t2;
           p += 4; continue;
         }
-        case 63: { // and_b4_i4
+        case 64: { // and_b4_i4
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           t0 = (a ^ e) >> 2;
@@ -537,7 +545,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 22; fa = t1; fr = t3;
           p += 4; continue;
         }
-        case 64: { // and_h1_h1
+        case 65: { // and_h1_h1
           t0 = S8[C[p + 1]];
           t1 = S8[C[p + 2]];
           t2 = t0 & t1;
@@ -545,7 +553,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 20; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 65: { // and_h1_i1
+        case 66: { // and_h1_i1
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = t0 & t1;
@@ -553,7 +561,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 20; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 66: { // or_r4_r4
+        case 67: { // or_r4_r4
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = t0 | t1;
@@ -561,7 +569,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 22; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 67: { // or_r4_i4
+        case 68: { // or_r4_i4
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = t0 | t1;
@@ -569,7 +577,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 22; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 68: { // or_r4_b4
+        case 69: { // or_r4_b4
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -579,7 +587,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 22; fa = t0; fr = t2;
           p += 4; continue;
         }
-        case 69: { // or_b4_r4
+        case 70: { // or_b4_r4
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           t0 = (a ^ e) >> 2;
@@ -590,7 +598,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 22; fa = t1; fr = t3;
           p += 4; continue;
         }
-        case 70: { // or_b4_i4
+        case 71: { // or_b4_i4
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           t0 = (a ^ e) >> 2;
@@ -601,7 +609,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 22; fa = t1; fr = t3;
           p += 4; continue;
         }
-        case 71: { // or_h1_h1
+        case 72: { // or_h1_h1
           t0 = S8[C[p + 1]];
           t1 = S8[C[p + 2]];
           t2 = t0 | t1;
@@ -609,7 +617,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 20; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 72: { // or_h1_i1
+        case 73: { // or_h1_i1
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = t0 | t1;
@@ -617,7 +625,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 20; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 73: { // xor_r4_r4
+        case 74: { // xor_r4_r4
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = t0 ^ t1;
@@ -625,7 +633,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 22; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 74: { // xor_r4_i4
+        case 75: { // xor_r4_i4
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = t0 ^ t1;
@@ -633,7 +641,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 22; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 75: { // xor_r4_b4
+        case 76: { // xor_r4_b4
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -643,7 +651,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 22; fa = t0; fr = t2;
           p += 4; continue;
         }
-        case 76: { // xor_r4_x4
+        case 77: { // xor_r4_x4
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -653,7 +661,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 22; fa = t0; fr = t2;
           p += 6; continue;
         }
-        case 77: { // xor_h1_h1
+        case 78: { // xor_h1_h1
           t0 = S8[C[p + 1]];
           t1 = S8[C[p + 2]];
           t2 = t0 ^ t1;
@@ -661,7 +669,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 20; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 78: { // xor_h1_i1
+        case 79: { // xor_h1_i1
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = t0 ^ t1;
@@ -669,7 +677,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 20; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 79: { // xor_h1_b1
+        case 80: { // xor_h1_b1
           t0 = S8[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if ((e & 1) !== 0) { w = 0; break; }
@@ -679,7 +687,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 20; fa = t0; fr = t2;
           p += 4; continue;
         }
-        case 80: { // xor_h1_x1
+        case 81: { // xor_h1_x1
           t0 = S8[C[p + 1]];
           a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
           if ((e & 1) !== 0) { w = 0; break; }
@@ -689,21 +697,21 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 20; fa = t0; fr = t2;
           p += 6; continue;
         }
-        case 81: { // cmp_r4_r4
+        case 82: { // cmp_r4_r4
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = (t0 - t1) | 0;
           fk = 14; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 82: { // cmp_r4_i4
+        case 83: { // cmp_r4_i4
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
           fk = 14; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 83: { // cmp_r4_b4
+        case 84: { // cmp_r4_b4
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -712,7 +720,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 14; fa = t0; fr = t2;
           p += 4; continue;
         }
-        case 84: { // cmp_b4_r4
+        case 85: { // cmp_b4_r4
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -721,7 +729,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 14; fa = t0; fr = t2;
           p += 4; continue;
         }
-        case 85: { // cmp_b4_i4
+        case 86: { // cmp_b4_i4
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -730,21 +738,21 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 14; fa = t0; fr = t2;
           p += 4; continue;
         }
-        case 86: { // cmp_h1_h1
+        case 87: { // cmp_h1_h1
           t0 = S8[C[p + 1]];
           t1 = S8[C[p + 2]];
           t2 = (t0 - t1) | 0;
           fk = 12; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 87: { // cmp_h1_i1
+        case 88: { // cmp_h1_i1
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
           fk = 12; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 88: { // cmp_b1_i1
+        case 89: { // cmp_b1_i1
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
           if ((e & 1) !== 0) { w = 0; break; }
           t0 = M8[a ^ e];
@@ -753,35 +761,35 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 12; fa = t0; fr = t2;
           p += 4; continue;
         }
-        case 89: { // test_r4_r4
+        case 90: { // test_r4_r4
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = t0 & t1;
           fk = 22; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 90: { // test_r4_i4
+        case 91: { // test_r4_i4
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = t0 & t1;
           fk = 22; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 91: { // test_h1_h1
+        case 92: { // test_h1_h1
           t0 = S8[C[p + 1]];
           t1 = S8[C[p + 2]];
           t2 = t0 & t1;
           fk = 20; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 92: { // test_h1_i1
+        case 93: { // test_h1_i1
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = t0 & t1;
           fk = 20; fa = t0; fr = t2;
           p += 3; continue;
         }
-        case 93: { // adc_r4_r4
+        case 94: { // adc_r4_r4
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
@@ -791,7 +799,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 4 + (t2 << 2) + 2; fa = t0; fr = t3;
           p += 3; continue;
         }
-        case 94: { // adc_r4_i4
+        case 95: { // adc_r4_i4
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
@@ -801,7 +809,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 4 + (t2 << 2) + 2; fa = t0; fr = t3;
           p += 3; continue;
         }
-        case 95: { // adc_r4_b4
+        case 96: { // adc_r4_b4
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -813,7 +821,33 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 4 + (t2 << 2) + 2; fa = t0; fr = t3;
           p += 4; continue;
         }
-        case 96: { // adc_h1_h1
+        case 97: { // adc_b4_r4
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 1; break; }
+          t0 = (a ^ e) >> 2;
+          t1 = M[t0];
+          t2 = S[C[p + 3]];
+          S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
+          t3 = carry(S);
+          t4 = (t1 + t2 + t3) | 0;
+          M[t0] = t4;
+          fk = 4 + (t3 << 2) + 2; fa = t1; fr = t4;
+          p += 4; continue;
+        }
+        case 98: { // adc_x4_r4
+          a = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 1; break; }
+          t0 = (a ^ e) >> 2;
+          t1 = M[t0];
+          t2 = S[C[p + 5]];
+          S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
+          t3 = carry(S);
+          t4 = (t1 + t2 + t3) | 0;
+          M[t0] = t4;
+          fk = 4 + (t3 << 2) + 2; fa = t1; fr = t4;
+          p += 6; continue;
+        }
+        case 99: { // adc_h1_h1
           t0 = S8[C[p + 1]];
           t1 = S8[C[p + 2]];
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
@@ -823,7 +857,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 4 + (t2 << 2) + 0; fa = t0; fr = t3;
           p += 3; continue;
         }
-        case 97: { // adc_h1_i1
+        case 100: { // adc_h1_i1
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
@@ -833,7 +867,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 4 + (t2 << 2) + 0; fa = t0; fr = t3;
           p += 3; continue;
         }
-        case 98: { // sbb_r4_r4
+        case 101: { // sbb_r4_r4
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
@@ -843,7 +877,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 12 + (t2 << 2) + 2; fa = t0; fr = t3;
           p += 3; continue;
         }
-        case 99: { // sbb_r4_i4
+        case 102: { // sbb_r4_i4
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
@@ -853,7 +887,33 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 12 + (t2 << 2) + 2; fa = t0; fr = t3;
           p += 3; continue;
         }
-        case 100: { // sbb_h1_h1
+        case 103: { // sbb_b1_h1
+          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 1; break; }
+          t0 = a ^ e;
+          t1 = M8[t0];
+          t2 = S8[C[p + 3]];
+          S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
+          t3 = carry(S);
+          t4 = (t1 - t2 - t3) | 0;
+          M8[t0] = t4;
+          fk = 12 + (t3 << 2) + 0; fa = t1; fr = t4;
+          p += 4; continue;
+        }
+        case 104: { // sbb_x1_h1
+          a = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0; e = T[B + 1048576 + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 1; break; }
+          t0 = a ^ e;
+          t1 = M8[t0];
+          t2 = S8[C[p + 5]];
+          S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
+          t3 = carry(S);
+          t4 = (t1 - t2 - t3) | 0;
+          M8[t0] = t4;
+          fk = 12 + (t3 << 2) + 0; fa = t1; fr = t4;
+          p += 6; continue;
+        }
+        case 105: { // sbb_h1_h1
           t0 = S8[C[p + 1]];
           t1 = S8[C[p + 2]];
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
@@ -863,7 +923,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 12 + (t2 << 2) + 0; fa = t0; fr = t3;
           p += 3; continue;
         }
-        case 101: { // sbb_h1_i1
+        case 106: { // sbb_h1_i1
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
@@ -873,21 +933,21 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 12 + (t2 << 2) + 0; fa = t0; fr = t3;
           p += 3; continue;
         }
-        case 102: { // inc_r4
+        case 107: { // inc_r4
           t0 = S[C[p + 1]];
           t1 = (t0 + 1) | 0;
           S[C[p + 1]] = t1;
           fk = (fk & 255) | 1536; fs = t1;
           p += 2; continue;
         }
-        case 103: { // inc_h1
+        case 108: { // inc_h1
           t0 = S8[C[p + 1]];
           t1 = (t0 + 1) | 0;
           S8[C[p + 1]] = t1;
           fk = (fk & 255) | 1024; fs = t1;
           p += 2; continue;
         }
-        case 104: { // inc_b4
+        case 109: { // inc_b4
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           t0 = (a ^ e) >> 2;
@@ -897,21 +957,21 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = (fk & 255) | 1536; fs = t2;
           p += 3; continue;
         }
-        case 105: { // dec_r4
+        case 110: { // dec_r4
           t0 = S[C[p + 1]];
           t1 = (t0 - 1) | 0;
           S[C[p + 1]] = t1;
           fk = (fk & 255) | 2560; fs = t1;
           p += 2; continue;
         }
-        case 106: { // dec_h1
+        case 111: { // dec_h1
           t0 = S8[C[p + 1]];
           t1 = (t0 - 1) | 0;
           S8[C[p + 1]] = t1;
           fk = (fk & 255) | 2048; fs = t1;
           p += 2; continue;
         }
-        case 107: { // dec_b4
+        case 112: { // dec_b4
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           t0 = (a ^ e) >> 2;
@@ -921,19 +981,31 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = (fk & 255) | 2560; fs = t2;
           p += 3; continue;
         }
-        case 108: { // neg_r4
+        case 113: { // neg_r4
           t0 = S[C[p + 1]];
           t1 = -t0 | 0;
           S[C[p + 1]] = t1;
           fk = 14; fa = 0; fr = t1;
           p += 2; continue;
         }
-        case 109: { // not_r4
+        case 114: { // neg_h1
+          t0 = S8[C[p + 1]];
+          t1 = -t0 | 0;
+          S8[C[p + 1]] = t1;
+          fk = 12; fa = 0; fr = t1;
+          p += 2; continue;
+        }
+        case 115: { // not_r4
           t0 = S[C[p + 1]];
           S[C[p + 1]] = ~t0;
           p += 2; continue;
         }
-        case 110: { // shl_r4_i4
+        case 116: { // not_h1
+          t0 = S8[C[p + 1]];
+          S8[C[p + 1]] = ~t0;
+          p += 2; continue;
+        }
+        case 117: { // shl_r4_i4
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = t0 << t1;
@@ -942,7 +1014,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 26; fa = t3; fr = t2;
           p += 3; continue;
         }
-        case 111: { // shl_r4_c1
+        case 118: { // shl_r4_c1
           t0 = S[C[p + 1]];
           t1 = S8[4] & 31;
           if (t1 !== 0) {
@@ -953,7 +1025,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           }
           p += 2; continue;
         }
-        case 112: { // shr_r4_i4
+        case 119: { // shr_r4_i4
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = t0 >>> t1;
@@ -962,7 +1034,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 30; fa = t3; fr = t2;
           p += 3; continue;
         }
-        case 113: { // shr_r4_c1
+        case 120: { // shr_r4_c1
           t0 = S[C[p + 1]];
           t1 = S8[4] & 31;
           if (t1 !== 0) {
@@ -973,7 +1045,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           }
           p += 2; continue;
         }
-        case 114: { // sar_r4_i4
+        case 121: { // sar_r4_i4
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = t0 >> t1;
@@ -982,7 +1054,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 34; fa = t3; fr = t2;
           p += 3; continue;
         }
-        case 115: { // rol_r4_i4
+        case 122: { // rol_r4_i4
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 << t1) | (t0 >>> (32 - t1));
@@ -991,7 +1063,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           setCarryOverflow(S, t2, (t2 >>> 31) ^ t2); fk = 0;
           p += 3; continue;
         }
-        case 116: { // rol_h1_i1
+        case 123: { // rol_h1_i1
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = t1 & 7;
@@ -1001,7 +1073,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           setCarryOverflow(S, t3, (t3 >>> 7) ^ t3); fk = 0;
           p += 3; continue;
         }
-        case 117: { // ror_r4_i4
+        case 124: { // ror_r4_i4
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 << (32 - t1)) | (t0 >>> t1);
@@ -1010,7 +1082,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           setCarryOverflow(S, t2 >>> 31, (t2 >>> 31) ^ (t2 >>> 30)); fk = 0;
           p += 3; continue;
         }
-        case 118: { // ror_h1_i1
+        case 125: { // ror_h1_i1
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = t1 & 7;
@@ -1020,7 +1092,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           setCarryOverflow(S, t3 >>> 7, (t3 >>> 7) ^ (t3 >>> 6)); fk = 0;
           p += 3; continue;
         }
-        case 119: { // imul2_r4_r4
+        case 126: { // imul2_r4_r4
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = Math.imul(t0, t1);
@@ -1028,7 +1100,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 38; fa = t0 * t1 === t2 ? 0 : 1; fr = t2;
           p += 3; continue;
         }
-        case 120: { // imul2_r4_b4
+        case 127: { // imul2_r4_b4
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -1038,7 +1110,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 38; fa = t0 * t1 === t2 ? 0 : 1; fr = t2;
           p += 4; continue;
         }
-        case 121: { // imul2_r4_x4
+        case 128: { // imul2_r4_x4
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -1048,7 +1120,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 38; fa = t0 * t1 === t2 ? 0 : 1; fr = t2;
           p += 6; continue;
         }
-        case 122: { // imul3_r4_r4_i4
+        case 129: { // imul3_r4_r4_i4
           t0 = S[C[p + 2]];
           t1 = C[p + 3];
           t2 = Math.imul(t0, t1);
@@ -1056,7 +1128,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 38; fa = t0 * t1 === t2 ? 0 : 1; fr = t2;
           p += 4; continue;
         }
-        case 123: { // mul_r4
+        case 130: { // mul_r4
           t0 = S[C[p + 1]];
           t1 = S[0];
           t2 = Math.imul(t1, t0);
@@ -1065,14 +1137,14 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 38; fa = t3 === 0 ? 0 : 1; fr = t2;
           p += 2; continue;
         }
-        case 124: { // cwd
+        case 131: { // cwd
           S[2] = S[0] >> 31;
           p += 2; continue;
         }
-        case 125: { // nop
+        case 132: { // nop
           p += 2; continue;
         }
-        case 126: { // push_r4
+        case 133: { // push_r4
           t0 = S[C[p + 1]];
           a = (S[4] - 4) | 0; e = T[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
@@ -1080,7 +1152,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           S[4] = a;
           p += 2; continue;
         }
-        case 127: { // push_i4
+        case 134: { // push_i4
           t0 = C[p + 1];
           a = (S[4] - 4) | 0; e = T[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
@@ -1088,7 +1160,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           S[4] = a;
           p += 2; continue;
         }
-        case 128: { // push_b4
+        case 135: { // push_b4
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1098,7 +1170,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           S[4] = a;
           p += 3; continue;
         }
-        case 129: { // pop_r4
+        case 136: { // pop_r4
           a = S[4]; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1106,19 +1178,19 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           S[C[p + 1]] = t0;
           p += 2; continue;
         }
-        case 130: { // leave
+        case 137: { // leave
           a = S[5]; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
           S[4] = a + 4; S[5] = t0;
           p += 2; continue;
         }
-        case 131: { // setcc_h1
+        case 138: { // setcc_h1
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           S8[C[p + 1]] = condition(S, C[p + 2]) ? 1 : 0;
           p += 3; continue;
         }
-        case 132: { // cmovcc_r4_r4
+        case 139: { // cmovcc_r4_r4
           t0 = S[C[p + 2]];
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           if (condition(S, C[p + 3])) {
@@ -1126,11 +1198,11 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           }
           p += 4; continue;
         }
-        case 133: { // jmpNear
+        case 140: { // jmpNear
           n -= C[p + 2]; p = C[p + 3];
           if (n < 0) break run; continue;
         }
-        case 134: { // callNear
+        case 141: { // callNear
           a = (S[4] - 4) | 0; e = T[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           M[(a ^ e) >> 2] = (P + C[p + 4]) | 0;
@@ -1138,14 +1210,14 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 2]; p = C[p + 3];
           if (n < 0) break run; continue;
         }
-        case 135: { // jmpIndirect_r4
+        case 142: { // jmpIndirect_r4
           t0 = S[C[p + 1]];
           n -= C[p + 2];
           t1 = (t0 & -4096) === P ? E[t0 & 4095] : 0;
           if (t1 !== 0 && n >= 0) { p = t1; continue; }
           S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
-        case 136: { // jmpIndirect_x4
+        case 143: { // jmpIndirect_x4
           a = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1154,7 +1226,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           if (t1 !== 0 && n >= 0) { p = t1; continue; }
           S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
-        case 137: { // callIndirect_r4
+        case 144: { // callIndirect_r4
           t0 = S[C[p + 1]];
           a = (S[4] - 4) | 0; e = T[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
@@ -1165,7 +1237,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           if (t1 !== 0 && n >= 0) { p = t1; continue; }
           S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
-        case 138: { // callIndirect_b4
+        case 145: { // callIndirect_b4
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1178,7 +1250,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           if (t1 !== 0 && n >= 0) { p = t1; continue; }
           S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
-        case 139: { // retNear
+        case 146: { // retNear
           a = S[4]; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1188,7 +1260,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           if (t1 !== 0 && n >= 0) { p = t1; continue; }
           S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
-        case 140: { // retNearImmediate_i4
+        case 147: { // retNearImmediate_i4
           t0 = C[p + 1];
           a = S[4]; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -1200,12 +1272,12 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           if (t2 !== 0 && n >= 0) { p = t2; continue; }
           S[9] = t1; p = -1; if (n < 0) break run; continue run;
         }
-        case 141: { // jcc
+        case 148: { // jcc
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           n -= C[p + 3]; p = condition(S, C[p + 2]) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 142: { // cmp_r4_r4_j2
+        case 149: { // cmp_r4_r4_j2
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = (t0 - t1) | 0;
@@ -1213,7 +1285,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = (t0 >>> 0) < (t1 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 143: { // cmp_r4_r4_j3
+        case 150: { // cmp_r4_r4_j3
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = (t0 - t1) | 0;
@@ -1221,7 +1293,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = (t0 >>> 0) >= (t1 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 144: { // cmp_r4_r4_j4
+        case 151: { // cmp_r4_r4_j4
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = (t0 - t1) | 0;
@@ -1229,7 +1301,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = t0 === t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 145: { // cmp_r4_r4_j5
+        case 152: { // cmp_r4_r4_j5
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = (t0 - t1) | 0;
@@ -1237,7 +1309,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = t0 !== t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 146: { // cmp_r4_r4_j6
+        case 153: { // cmp_r4_r4_j6
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = (t0 - t1) | 0;
@@ -1245,7 +1317,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = (t0 >>> 0) <= (t1 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 147: { // cmp_r4_r4_j7
+        case 154: { // cmp_r4_r4_j7
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = (t0 - t1) | 0;
@@ -1253,7 +1325,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = (t0 >>> 0) > (t1 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 148: { // cmp_r4_r4_jc
+        case 155: { // cmp_r4_r4_jc
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = (t0 - t1) | 0;
@@ -1261,7 +1333,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = t0 < t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 149: { // cmp_r4_r4_jd
+        case 156: { // cmp_r4_r4_jd
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = (t0 - t1) | 0;
@@ -1269,7 +1341,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = t0 >= t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 150: { // cmp_r4_r4_je
+        case 157: { // cmp_r4_r4_je
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = (t0 - t1) | 0;
@@ -1277,7 +1349,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = t0 <= t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 151: { // cmp_r4_r4_jf
+        case 158: { // cmp_r4_r4_jf
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = (t0 - t1) | 0;
@@ -1285,7 +1357,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = t0 > t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 152: { // cmp_r4_i4_j2
+        case 159: { // cmp_r4_i4_j2
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1293,7 +1365,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = (t0 >>> 0) < (t1 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 153: { // cmp_r4_i4_j3
+        case 160: { // cmp_r4_i4_j3
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1301,7 +1373,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = (t0 >>> 0) >= (t1 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 154: { // cmp_r4_i4_j4
+        case 161: { // cmp_r4_i4_j4
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1309,7 +1381,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = t0 === t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 155: { // cmp_r4_i4_j5
+        case 162: { // cmp_r4_i4_j5
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1317,7 +1389,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = t0 !== t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 156: { // cmp_r4_i4_j6
+        case 163: { // cmp_r4_i4_j6
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1325,7 +1397,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = (t0 >>> 0) <= (t1 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 157: { // cmp_r4_i4_j7
+        case 164: { // cmp_r4_i4_j7
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1333,7 +1405,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = (t0 >>> 0) > (t1 >>> 0) ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 158: { // cmp_r4_i4_jc
+        case 165: { // cmp_r4_i4_jc
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1341,7 +1413,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = t0 < t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 159: { // cmp_r4_i4_jd
+        case 166: { // cmp_r4_i4_jd
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1349,7 +1421,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = t0 >= t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 160: { // cmp_r4_i4_je
+        case 167: { // cmp_r4_i4_je
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1357,7 +1429,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = t0 <= t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 161: { // cmp_r4_i4_jf
+        case 168: { // cmp_r4_i4_jf
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1365,7 +1437,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = t0 > t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 162: { // cmp_r4_b4_j4
+        case 169: { // cmp_r4_b4_j4
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -1375,7 +1447,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 4]; p = t0 === t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 163: { // cmp_r4_b4_j5
+        case 170: { // cmp_r4_b4_j5
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -1385,7 +1457,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 4]; p = t0 !== t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 164: { // cmp_r4_b4_j2
+        case 171: { // cmp_r4_b4_j2
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -1395,7 +1467,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 4]; p = (t0 >>> 0) < (t1 >>> 0) ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 165: { // cmp_r4_b4_j3
+        case 172: { // cmp_r4_b4_j3
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -1405,7 +1477,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 4]; p = (t0 >>> 0) >= (t1 >>> 0) ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 166: { // cmp_r4_b4_jc
+        case 173: { // cmp_r4_b4_jc
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -1415,7 +1487,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 4]; p = t0 < t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 167: { // cmp_r4_b4_jd
+        case 174: { // cmp_r4_b4_jd
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -1425,7 +1497,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 4]; p = t0 >= t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 168: { // cmp_r4_b4_je
+        case 175: { // cmp_r4_b4_je
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -1435,7 +1507,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 4]; p = t0 <= t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 169: { // cmp_r4_b4_jf
+        case 176: { // cmp_r4_b4_jf
           t0 = S[C[p + 1]];
           a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -1445,7 +1517,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 4]; p = t0 > t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 170: { // cmp_b4_i4_j4
+        case 177: { // cmp_b4_i4_j4
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1455,7 +1527,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 4]; p = t0 === t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 171: { // cmp_b4_i4_j5
+        case 178: { // cmp_b4_i4_j5
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1465,7 +1537,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 4]; p = t0 !== t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 172: { // cmp_b4_i4_j2
+        case 179: { // cmp_b4_i4_j2
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1475,7 +1547,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 4]; p = (t0 >>> 0) < (t1 >>> 0) ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 173: { // cmp_b4_i4_jc
+        case 180: { // cmp_b4_i4_jc
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1485,7 +1557,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 4]; p = t0 < t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 174: { // cmp_b4_i4_je
+        case 181: { // cmp_b4_i4_je
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1495,7 +1567,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 4]; p = t0 <= t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 175: { // cmp_b4_i4_jf
+        case 182: { // cmp_b4_i4_jf
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1505,7 +1577,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 4]; p = t0 > t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 176: { // cmp_b1_i1_j4
+        case 183: { // cmp_b1_i1_j4
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
           if ((e & 1) !== 0) { w = 0; break; }
           t0 = M8[a ^ e];
@@ -1515,7 +1587,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 4]; p = t0 === t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 177: { // cmp_b1_i1_j5
+        case 184: { // cmp_b1_i1_j5
           a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
           if ((e & 1) !== 0) { w = 0; break; }
           t0 = M8[a ^ e];
@@ -1525,7 +1597,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 4]; p = t0 !== t1 ? C[p + 5] : C[p + 6];
           if (n < 0) break run; continue;
         }
-        case 178: { // cmp_h1_i1_j4
+        case 185: { // cmp_h1_i1_j4
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1533,7 +1605,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = t0 === t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 179: { // cmp_h1_i1_j5
+        case 186: { // cmp_h1_i1_j5
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1541,7 +1613,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = t0 !== t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 180: { // cmp_h1_i1_j2
+        case 187: { // cmp_h1_i1_j2
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1549,7 +1621,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = t0 < t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 181: { // cmp_h1_i1_j6
+        case 188: { // cmp_h1_i1_j6
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1557,7 +1629,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = t0 <= t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 182: { // cmp_h1_i1_j7
+        case 189: { // cmp_h1_i1_j7
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1565,7 +1637,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = t0 > t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 183: { // test_r4_r4_j4
+        case 190: { // test_r4_r4_j4
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = t0 & t1;
@@ -1573,7 +1645,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = t2 === 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 184: { // test_r4_r4_j5
+        case 191: { // test_r4_r4_j5
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = t0 & t1;
@@ -1581,7 +1653,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = t2 !== 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 185: { // test_r4_r4_j8
+        case 192: { // test_r4_r4_j8
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = t0 & t1;
@@ -1589,7 +1661,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = t2 < 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 186: { // test_r4_r4_j9
+        case 193: { // test_r4_r4_j9
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = t0 & t1;
@@ -1597,7 +1669,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = t2 >= 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 187: { // test_r4_r4_je
+        case 194: { // test_r4_r4_je
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = t0 & t1;
@@ -1605,7 +1677,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = t2 <= 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 188: { // test_r4_r4_jf
+        case 195: { // test_r4_r4_jf
           t0 = S[C[p + 1]];
           t1 = S[C[p + 2]];
           t2 = t0 & t1;
@@ -1613,7 +1685,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = t2 > 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 189: { // test_h1_i1_j4
+        case 196: { // test_h1_i1_j4
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = t0 & t1;
@@ -1621,7 +1693,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = (t2 << 24) === 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 190: { // test_h1_i1_j5
+        case 197: { // test_h1_i1_j5
           t0 = S8[C[p + 1]];
           t1 = C[p + 2];
           t2 = t0 & t1;
@@ -1629,7 +1701,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = (t2 << 24) !== 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 191: { // test_h1_h1_j4
+        case 198: { // test_h1_h1_j4
           t0 = S8[C[p + 1]];
           t1 = S8[C[p + 2]];
           t2 = t0 & t1;
@@ -1637,7 +1709,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = (t2 << 24) === 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 192: { // test_h1_h1_j5
+        case 199: { // test_h1_h1_j5
           t0 = S8[C[p + 1]];
           t1 = S8[C[p + 2]];
           t2 = t0 & t1;
@@ -1645,7 +1717,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = (t2 << 24) !== 0 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 193: { // dec_r4_j4
+        case 200: { // dec_r4_j4
           t0 = S[C[p + 1]];
           t1 = (t0 - 1) | 0;
           S[C[p + 1]] = t1;
@@ -1653,7 +1725,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 2]; p = t1 === 0 ? C[p + 3] : C[p + 4];
           if (n < 0) break run; continue;
         }
-        case 194: { // dec_r4_j5
+        case 201: { // dec_r4_j5
           t0 = S[C[p + 1]];
           t1 = (t0 - 1) | 0;
           S[C[p + 1]] = t1;
@@ -1661,7 +1733,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 2]; p = t1 !== 0 ? C[p + 3] : C[p + 4];
           if (n < 0) break run; continue;
         }
-        case 195: { // dec_r4_j9
+        case 202: { // dec_r4_j9
           t0 = S[C[p + 1]];
           t1 = (t0 - 1) | 0;
           S[C[p + 1]] = t1;
@@ -1669,7 +1741,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 2]; p = t1 >= 0 ? C[p + 3] : C[p + 4];
           if (n < 0) break run; continue;
         }
-        case 196: { // sub_r4_i4_j4
+        case 203: { // sub_r4_i4_j4
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1678,7 +1750,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n -= C[p + 3]; p = t0 === t1 ? C[p + 4] : C[p + 5];
           if (n < 0) break run; continue;
         }
-        case 197: { // sub_r4_i4_j5
+        case 204: { // sub_r4_i4_j5
           t0 = S[C[p + 1]];
           t1 = C[p + 2];
           t2 = (t0 - t1) | 0;
