@@ -1,5 +1,4 @@
 import {
-  ACTIVITY,
   AR_DB,
   ARITHMETIC_FLAGS,
   byteRegister,
@@ -14,7 +13,6 @@ import {
   EVENTS,
   FLAG_IF,
   FLAG_KIND,
-  INTERRUPTIBILITY,
   MODE,
   REGISTER_FILE_WORDS,
   SEG_ACCESS,
@@ -308,15 +306,5 @@ export class Cpu {
     const value = this.mmu.read32(segmentCheck(this, SS_, this.S[ESP] & this.stackMask, 4, false));
     this.adjustStack(4);
     return value;
-  }
-
-  /** True while no instruction may be started: HLT, shutdown. */
-  get idle(): boolean {
-    return this.S[ACTIVITY] !== 0;
-  }
-
-  /** Interruptibility-state bits of VMX: 1 STI, 2 MOV SS, 8 NMI. */
-  get blocking(): number {
-    return this.S[INTERRUPTIBILITY];
   }
 }
