@@ -6,7 +6,7 @@ import { decode } from './decode.ts';
 import type { Instruction } from './instruction.ts';
 import { MODE_CODE32, MODE_FLAT, MODE_SINGLE } from './mode.ts';
 import { countIsPlain, type HotPlan, hotPlan, writeOperands } from './plan.ts';
-import { BLOCK_LIMIT, COLD, CROSSING, END, HANDLER, LINK, OUTSIDE } from './records.ts';
+import { BLOCK_LIMIT, COLD, CROSSING, END, HANDLER, LINK, OUTSIDE, TRANSFER } from './records.ts';
 import { tooLongInstruction } from './too-long.ts';
 
 const JCC = 'jcc';
@@ -59,14 +59,17 @@ export class BlockBuilder {
     let at = first;
     let end = start;
     let closed = false;
+    // Instructions are counted from the start of the block, or from the last handler: it keeps the account up to itself.
+    let from = 0;
     const single = (page.mode & MODE_SINGLE) !== 0;
     for (let k = 0; k < list.length && !closed; k++) {
       const { i, offset, plan } = list[k] as Decoded;
-      this.#places[at] = (offset << 6) | k;
+      this.#places[at] = (offset << 6) | (k - from);
       end = offset + i.length;
       if (plan === null) {
         at = this.#outOfLine(i, at);
-        closed = words[at - 3] === HANDLER;
+        if (words[at - 3] !== COLD) from = k + 1;
+        closed = i.row.endsBlock;
         continue;
       }
       const following = list[k + 1];
@@ -77,21 +80,21 @@ export class BlockBuilder {
           writeOperands(plan, i, words, at + 1);
           at += plan.words;
           end = following.offset + following.i.length;
-          at = this.#branch(at, k + 2, end + following.i.immediate, end);
+          at = this.#branch(at, k + 2 - from, end + following.i.immediate, end);
           closed = true;
           continue;
         }
       }
       words[at] = plan.number;
       writeOperands(plan, i, words, at + 1);
-      at = this.#tail(i, at + plan.words, k + 1, end);
+      at = this.#tail(i, at + plan.words, k + 1 - from, end);
       closed = i.row.endsBlock;
     }
     if (!closed) {
-      this.#places[at] = (end << 6) | list.length;
+      this.#places[at] = (end << 6) | (list.length - from);
       if (list.length > 0) {
         words[at] = END;
-        words[at + 1] = list.length;
+        words[at + 1] = list.length - from;
         words[at + 2] = at + 3;
         at = this.#link(at + 3, at + 2, end);
       } else {
@@ -106,7 +109,7 @@ export class BlockBuilder {
 
   #outOfLine(i: Instruction, at: number): number {
     const { cold, number } = this.#cache.numberOf(i.row, i);
-    this.#words[at] = cold ? COLD : HANDLER;
+    this.#words[at] = cold ? COLD : i.row.endsBlock ? TRANSFER : HANDLER;
     this.#words[at + 1] = number;
     this.#words[at + 2] = this.#cache.instructions.push(i) - 1;
     return at + 3;

@@ -8,6 +8,7 @@ import { GP, UD } from '../base/signal.ts';
 import { PAGE_CODE } from '../mmu/physical-memory.ts';
 import { BlockBuilder } from './block-builder.ts';
 import { COLD_FORMS } from './cold.generated.ts';
+import { ARENA_WORDS, RECORDS_AT, RECORDS_END, TABLES_AT } from './core-words.ts';
 import type { Cpu } from './cpu.ts';
 import { decode } from './decode.ts';
 import { HOT_FORMS } from './forms.generated.ts';
@@ -20,8 +21,6 @@ import type { Handler, Row } from './rows.ts';
 import { checkPrivilege } from './system/privilege.ts';
 
 const FETCH_SLOTS = 256;
-/** Words of the arena. A record takes three or four. */
-const ARENA_WORDS = 1 << 21;
 /** No block needs more. */
 const BLOCK_WORDS = 1024;
 
@@ -65,9 +64,9 @@ function handlerOf(row: Row): Handler<Cpu> {
 }
 
 export class CodeCache {
-  readonly words = new Int32Array(ARENA_WORDS);
+  readonly words: Int32Array;
   /** Beside each record's first word: offset from the page's start << 6 | index in its block. */
-  readonly places = new Int32Array(ARENA_WORDS);
+  readonly places: Int32Array;
   /** Instructions of out-of-line records. */
   instructions: Instruction[] = [];
   /** Rows whose semantics are out-of-line forms or handlers get a number at first use. */
@@ -87,14 +86,16 @@ export class CodeCache {
   /** For each frame that holds code: one bit a byte, set where a block was decoded. */
   readonly #covered = new Map<number, Uint8Array>();
   /** Records that had to run out of line: number in #slowForms by place, 0 none. Places are not used twice before `clear`. */
-  readonly #slow = new Int32Array(ARENA_WORDS);
+  readonly #slow = new Int32Array(RECORDS_END);
   #slowForms: SlowForm[] = [];
   readonly #builder: BlockBuilder;
   readonly #cpu: Cpu;
-  #next = 1;
+  #next = RECORDS_AT;
 
   constructor(cpu: Cpu) {
     this.#cpu = cpu;
+    this.words = cpu.core;
+    this.places = cpu.core.subarray(ARENA_WORDS, TABLES_AT);
     this.#builder = new BlockBuilder(this, this.words, this.places);
     cpu.memory.onCodeWrite = (at, length) => this.written(at, length);
   }
@@ -137,7 +138,7 @@ export class CodeCache {
 
   /** Decodes the block at `linear` of the page in `slot`; returns its record. May throw the signal. */
   build(linear: number, slot: number, mode: number): number {
-    if (this.#next + BLOCK_WORDS > ARENA_WORDS) {
+    if (this.#next + BLOCK_WORDS > RECORDS_END) {
       this.clear();
       this.fetch(linear, slot, mode);
     }
@@ -158,7 +159,7 @@ export class CodeCache {
   link(at: number, pageLinear: number, slot: number, mode: number): number {
     const offset = this.words[at + 2];
     const known = (this.#pages[slot] as CodePage).entries[offset];
-    if (known === 0 && this.#next + BLOCK_WORDS > ARENA_WORDS) return -1;
+    if (known === 0 && this.#next + BLOCK_WORDS > RECORDS_END) return -1;
     const record = known !== 0 ? known : this.build(pageLinear + offset, slot, mode);
     this.words[this.words[at + 1]] = record;
     return record;
@@ -167,7 +168,7 @@ export class CodeCache {
   /** Replaces a stale record by what its bytes are now. −1 when the arena is full. */
   renew(at: number, linear: number, slot: number, mode: number): number {
     const page = this.#pages[slot] as CodePage;
-    if (this.#next + BLOCK_WORDS > ARENA_WORDS) return -1;
+    if (this.#next + BLOCK_WORDS > RECORDS_END) return -1;
     const known = page.entries[linear & 4095];
     const record = known !== 0 ? known : this.build(linear, slot, mode);
     this.words[at] = MOVED;
@@ -236,7 +237,7 @@ export class CodeCache {
     this.#slow.fill(0);
     this.#slowForms = [];
     this.instructions = [];
-    this.#next = 1;
+    this.#next = RECORDS_AT;
     this.forgetFetches();
   }
 

@@ -28,10 +28,12 @@ import type { MmuObserver } from '../mmu/observer.ts';
 import type { PhysicalMemory } from '../mmu/physical-memory.ts';
 import type { PortSpace } from '../mmu/port-space.ts';
 import { CodeCache } from './code-cache.ts';
+import { coreWords, TABLES_AT } from './core-words.ts';
 import { DESCRIPTORS_KEPT, type Descriptor } from './far/descriptors.ts';
 import { segmentCheck } from './far/segments.ts';
 import { condition, readFlags, settleFlags } from './flags.ts';
 import type { Instruction } from './instruction.ts';
+import { keepsMode } from './mode.ts';
 import type { ProcessorModel } from './model.ts';
 import type { ExecutionMonitor, ProcessorEvent } from './monitor.ts';
 import type { CpuObserver } from './observer.ts';
@@ -55,6 +57,8 @@ export interface CpuOptions {
 
 /** One logical processor: its registers and what instruction semantics need. How it runs stands in run.ts. */
 export class Cpu {
+  /** Register file, decoded code and fast tables (core-words.ts); S is the first of them. */
+  readonly core: Int32Array;
   readonly S: Int32Array;
   readonly S8: Uint8Array;
   readonly S16: Uint16Array;
@@ -88,9 +92,11 @@ export class Cpu {
   tscOffset = 0;
 
   constructor(options: CpuOptions) {
-    this.S = new Int32Array(REGISTER_FILE_WORDS);
-    this.S8 = new Uint8Array(this.S.buffer);
-    this.S16 = new Uint16Array(this.S.buffer);
+    const contexts = options.contexts ?? 16;
+    this.core = coreWords(contexts);
+    this.S = this.core.subarray(0, REGISTER_FILE_WORDS);
+    this.S8 = new Uint8Array(this.core.buffer, 0, 4 * REGISTER_FILE_WORDS);
+    this.S16 = new Uint16Array(this.core.buffer, 0, 2 * REGISTER_FILE_WORDS);
     this.memory = options.memory;
     this.ports = options.ports;
     this.model = options.model;
@@ -100,7 +106,8 @@ export class Cpu {
       signal: this.signal,
       registers: this.S,
       ...(options.cache ? { cache: options.cache } : {}),
-      ...(options.contexts ? { contexts: options.contexts } : {}),
+      contexts,
+      fastTables: this.core.subarray(TABLES_AT),
       ...(options.mmuObserver ? { observer: options.mmuObserver } : {}),
     });
     this.code = new CodeCache(this);
@@ -208,9 +215,15 @@ export class Cpu {
     this.mmu.selectContext();
   }
 
-  /** To be called after the hidden part of a segment register has changed. */
-  segmentChanged(): void {
+  /** To be called after the hidden parts of segment registers have changed. */
+  segmentsChanged(): void {
     this.S[MODE] = -1;
+  }
+
+  /** The same for one of them: a data segment that is as flat as the flavour in force says changes nothing. */
+  segmentChanged(segment: number): void {
+    const S = this.S;
+    if (!keepsMode(S, segment)) S[MODE] = -1;
   }
 
   /** Raises an exception: fills the signal and throws it. `because`: a short sentence for reports. */

@@ -11,22 +11,21 @@ import { SIGNAL_EXITED } from '../base/signal.ts';
  *  `single`: mode bit for blocks of one instruction, or 0. Leaves EIP and x.remaining exact in every case.
  *  Returns true when the signal holds an event that has to be delivered.
  *
- *  Locals: S S8 S16 register file and views; C record words; D place of each record: offset from P << 6 | index in its block;
- *  T fast translation tables, B base of the context in force; M M8 M16 memory; m the slow memory path;
-
+ *  Locals: S the core's words (core-words.ts), register file first, S8 S16 views of it; p the record, its place 2097152 words
+ *  above it: offset from P << 6 | index in its block; B fast tables of the context in force; M M8 M16 memory; m the slow memory path;
  *  fk fa fr fs lazy flags (flags.ts), in S whenever anybody else runs;
- *  p the record, P the page (EIP − offset in page), E entries of that page; n budget. */
+ *  P the page (EIP − offset in page), E entries of that page; n budget. */
 export function interpret(x: Cpu, budget: number, headroom: number, single: number): boolean {
-  const S = x.S, S8 = x.S8, S16 = x.S16, m = x.mmu, T = m.T, M = x.memory.i32, M8 = x.memory.u8, M16 = x.memory.u16;
-  const code = x.code, C = code.words, D = code.places, tags = code.tags, entries = code.entries;
-  let n = budget, p = -1, P = 0, E = entries[0] as Int32Array, B = 0;
+  const S = x.core, S8 = x.S8, S16 = x.S16, m = x.mmu, M = x.memory.i32, M8 = x.memory.u8, M16 = x.memory.u16;
+  const code = x.code, tags = code.tags, entries = code.entries;
+  let n = budget | 0, p = -1, P = 0, E = entries[0] as Int32Array, B = 0;
   let eip = 0;
   let fk = S[10], fa = S[11], fr = S[12], fs = S[20]; // lazy flags; fk −1: they stand in S
   let a = 0, e = 0, w = 0, t0 = 0, t1 = 0, t2 = 0, t3 = 0, t4 = 0, t5 = 0, t6 = 0, t7 = 0, t8 = 0, t9 = 0, t10 = 0, t11 = 0, t12 = 0, t13 = 0, t14 = 0, t15 = 0;
   try {
     run: for (;;) {
       p = -1;
-      B = S[15];
+      B = (S[15] + 4194432) | 0;
       eip = S[9];
       const mode = (S[21] >= 0 ? S[21] : code.mode()) | single;
       const linear = (eip + S[41]) | 0;
@@ -36,1746 +35,1762 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
         x.retires = 1;
         S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs; fk = -1;
         code.crossing(x, linear, mode);
-        n = x.remaining - headroom - x.retires;
+        n = (x.remaining - headroom - x.retires) | 0;
         fk = S[10]; fa = S[11]; fr = S[12]; fs = S[20];
         p = -1;
         if ((S[16] | (S[17] & 3)) !== 0 || n < 0) break run;
         continue run;
       }
-      const slot = ((linear >>> 12) + (B >>> 17)) & 255; // apart for the contexts of one page
+      const slot = ((linear >>> 12) + (S[15] >>> 17)) & 255; // apart for the contexts of one page
       if (m.fetchGeneration !== code.generation) code.forgetFetches();
-      if (tags[slot] !== ((linear >>> 12) | (B >>> 1) | (mode << 24))) code.fetch(linear, slot, mode);
+      if (tags[slot] !== ((linear >>> 12) | (S[15] >>> 1) | (mode << 24))) code.fetch(linear, slot, mode);
       E = entries[slot] as Int32Array;
       P = (eip - (linear & 4095)) | 0;
       p = E[linear & 4095];
       if (p === 0) {
         p = -1;
-        p = code.build(linear, slot, mode);
+        p = code.build(linear, slot, mode) | 0;
       }
       for (;;) {
-        switch (C[p]) {
+        switch (S[p]) {
         case 0: { // the record's bytes have changed, or never were decoded
-          S[9] = (P + (D[p] >> 6)) | 0; n -= D[p] & 63;
-          const q = code.renew(p, S[9] + S[41] | 0, slot, mode);
+          S[9] = (P + (S[p + 2097152] >> 6)) | 0; n = (n - (S[p + 2097152] & 63)) | 0;
+          const q = code.renew(p, S[9] + S[41] | 0, slot, mode) | 0;
           if (q > 0) { p = q; continue; }
           p = -1; continue run;
         }
         case 1: { // decoded anew elsewhere
-          const q = C[p + 1];
-          if (C[q] === 1) C[p + 1] = C[q + 1]; // and again since: halve the way
-          n -= D[p] & 63; p = q; continue;
+          const q = S[p + 1];
+          if (S[q] === 1) S[p + 1] = S[q + 1]; // and again since: halve the way
+          n = (n - (S[p + 2097152] & 63)) | 0; p = q; continue;
         }
         case 2: { // link inside the page, not made yet
-          const q = code.link(p, P + S[41] | 0, slot, mode);
+          const q = code.link(p, P + S[41] | 0, slot, mode) | 0;
           if (q > 0) { p = q; continue; }
-          S[9] = (P + C[p + 2]) | 0; p = -1; continue run;
+          S[9] = (P + S[p + 2]) | 0; p = -1; continue run;
         }
         case 3: { // out of the page
-          S[9] = (P + C[p + 2]) | 0; p = -1; continue run;
+          S[9] = (P + S[p + 2]) | 0; p = -1; continue run;
         }
         case 4: { // end of a block without a branch
-          n -= C[p + 1]; p = C[p + 2]; if (n < 0) break run; continue;
+          n = (n - S[p + 1]) | 0; p = S[p + 2]; if (n < 0) break run; continue;
         }
         case 5: { // out of line
-          x.remaining = n + headroom - (D[p] & 63);
+          x.remaining = n + headroom - (S[p + 2097152] & 63);
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs; fk = -1;
-          code.cold[C[p + 1]](x, code.instructions[C[p + 2]]); p += 3;
+          code.cold[S[p + 1]](x, code.instructions[S[p + 2]]); p = (p + 3) | 0;
           fk = S[10]; fa = S[11]; fr = S[12]; fs = S[20];
           continue;
         }
-        case 6: { // handler: ends the block
-          const i = code.instructions[C[p + 2]];
-          S[19] = (P + (D[p] >> 6)) | 0;
-          S[9] = S[19] + i.length;
-          x.remaining = n + headroom - (D[p] & 63);
+        case 6: { // handler: the block goes on if the instruction behind it is next and nothing that the block rests on has changed
+          const i = code.instructions[S[p + 2]];
+          S[19] = (P + (S[p + 2097152] >> 6)) | 0;
+          const next = S[19] + i.length;
+          S[9] = next;
+          x.remaining = n + headroom - (S[p + 2097152] & 63);
           x.retires = 1;
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs; fk = -1;
-          code.handlers[C[p + 1]](x, i);
-          n = x.remaining - headroom - x.retires;
+          code.handlers[S[p + 1]](x, i);
+          n = (x.remaining - headroom - x.retires) | 0;
+          fk = S[10]; fa = S[11]; fr = S[12]; fs = S[20];
+          if ((S[16] | (S[17] & 3)) !== 0 || n < 0) { p = -1; break run; }
+          if (S[9] === next && (S[21] | single) === mode && S[15] + 4194432 === B && m.fetchGeneration === code.generation) { p = (p + 3) | 0; continue; }
+          p = -1;
+          continue run;
+        }
+        case 7: { // handler that transfers control: ends the block
+          const i = code.instructions[S[p + 2]];
+          S[19] = (P + (S[p + 2097152] >> 6)) | 0;
+          S[9] = S[19] + i.length;
+          x.remaining = n + headroom - (S[p + 2097152] & 63);
+          x.retires = 1;
+          S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs; fk = -1;
+          code.handlers[S[p + 1]](x, i);
+          n = (x.remaining - headroom - x.retires) | 0;
           fk = S[10]; fa = S[11]; fr = S[12]; fs = S[20];
           p = -1;
           if ((S[16] | (S[17] & 3)) !== 0 || n < 0) break run;
           continue run;
         }
-        case 7: { // crosses a page: fetched and decoded at each execution
-          S[19] = (P + (D[p] >> 6)) | 0;
+        case 8: { // crosses a page: fetched and decoded at each execution
+          S[19] = (P + (S[p + 2097152] >> 6)) | 0;
           S[9] = S[19];
-          x.remaining = n + headroom - (D[p] & 63);
+          x.remaining = n + headroom - (S[p + 2097152] & 63);
           x.retires = 1;
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs; fk = -1;
           code.crossing(x, S[19] + S[41] | 0, mode);
-          n = x.remaining - headroom - x.retires;
+          n = (x.remaining - headroom - x.retires) | 0;
           fk = S[10]; fa = S[11]; fr = S[12]; fs = S[20];
           p = -1;
           if ((S[16] | (S[17] & 3)) !== 0 || n < 0) break run;
           continue run;
         }
-        case 8: { // mov_r4_r4
-          t0 = S[C[p + 2]];
-          S[C[p + 1]] = t0;
-          p += 3; continue;
+        case 9: { // mov_r4_r4
+          t0 = S[S[p + 2]];
+          S[S[p + 1]] = t0;
+          p = (p + 3) | 0; continue;
         }
-        case 9: { // mov_r4_i4
-          t0 = C[p + 2];
-          S[C[p + 1]] = t0;
-          p += 3; continue;
+        case 10: { // mov_r4_i4
+          t0 = S[p + 2];
+          S[S[p + 1]] = t0;
+          p = (p + 3) | 0; continue;
         }
-        case 10: { // mov_r4_b4
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 11: { // mov_r4_b4
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
-          S[C[p + 1]] = t0;
-          p += 4; continue;
+          S[S[p + 1]] = t0;
+          p = (p + 4) | 0; continue;
         }
-        case 11: { // mov_r4_x4
-          a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
+        case 12: { // mov_r4_x4
+          a = (S[S[p + 2]] + (S[S[p + 3]] << S[p + 4]) + S[p + 5]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
-          S[C[p + 1]] = t0;
-          p += 6; continue;
+          S[S[p + 1]] = t0;
+          p = (p + 6) | 0; continue;
         }
-        case 12: { // mov_b4_r4
-          t0 = S[C[p + 3]];
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 13: { // mov_b4_r4
+          t0 = S[S[p + 3]];
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           M[(a ^ e) >> 2] = t0;
-          p += 4; continue;
+          p = (p + 4) | 0; continue;
         }
-        case 13: { // mov_x4_r4
-          t0 = S[C[p + 5]];
-          a = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 14: { // mov_x4_r4
+          t0 = S[S[p + 5]];
+          a = (S[S[p + 1]] + (S[S[p + 2]] << S[p + 3]) + S[p + 4]) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           M[(a ^ e) >> 2] = t0;
-          p += 6; continue;
+          p = (p + 6) | 0; continue;
         }
-        case 14: { // mov_b4_i4
-          t0 = C[p + 3];
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 15: { // mov_b4_i4
+          t0 = S[p + 3];
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           M[(a ^ e) >> 2] = t0;
-          p += 4; continue;
+          p = (p + 4) | 0; continue;
         }
-        case 15: { // mov_x4_i4
-          t0 = C[p + 5];
-          a = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 16: { // mov_x4_i4
+          t0 = S[p + 5];
+          a = (S[S[p + 1]] + (S[S[p + 2]] << S[p + 3]) + S[p + 4]) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           M[(a ^ e) >> 2] = t0;
-          p += 6; continue;
+          p = (p + 6) | 0; continue;
         }
-        case 16: { // mov_h1_h1
-          t0 = S8[C[p + 2]];
-          S8[C[p + 1]] = t0;
-          p += 3; continue;
+        case 17: { // mov_h1_h1
+          t0 = S8[S[p + 2]];
+          S8[S[p + 1]] = t0;
+          p = (p + 3) | 0; continue;
         }
-        case 17: { // mov_h1_i1
-          t0 = C[p + 2];
-          S8[C[p + 1]] = t0;
-          p += 3; continue;
+        case 18: { // mov_h1_i1
+          t0 = S[p + 2];
+          S8[S[p + 1]] = t0;
+          p = (p + 3) | 0; continue;
         }
-        case 18: { // mov_h1_b1
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 19: { // mov_h1_b1
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if ((e & 1) !== 0) { w = 0; break; }
           t0 = M8[a ^ e];
-          S8[C[p + 1]] = t0;
-          p += 4; continue;
+          S8[S[p + 1]] = t0;
+          p = (p + 4) | 0; continue;
         }
-        case 19: { // mov_h1_x1
-          a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
+        case 20: { // mov_h1_x1
+          a = (S[S[p + 2]] + (S[S[p + 3]] << S[p + 4]) + S[p + 5]) | 0; e = S[B + (a >>> 12)];
           if ((e & 1) !== 0) { w = 0; break; }
           t0 = M8[a ^ e];
-          S8[C[p + 1]] = t0;
-          p += 6; continue;
+          S8[S[p + 1]] = t0;
+          p = (p + 6) | 0; continue;
         }
-        case 20: { // mov_b1_h1
-          t0 = S8[C[p + 3]];
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 21: { // mov_b1_h1
+          t0 = S8[S[p + 3]];
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + 1048576 + (a >>> 12)];
           if ((e & 1) !== 0) { w = 1; break; }
           M8[a ^ e] = t0;
-          p += 4; continue;
+          p = (p + 4) | 0; continue;
         }
-        case 21: { // mov_x1_h1
-          t0 = S8[C[p + 5]];
-          a = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 22: { // mov_x1_h1
+          t0 = S8[S[p + 5]];
+          a = (S[S[p + 1]] + (S[S[p + 2]] << S[p + 3]) + S[p + 4]) | 0; e = S[B + 1048576 + (a >>> 12)];
           if ((e & 1) !== 0) { w = 1; break; }
           M8[a ^ e] = t0;
-          p += 6; continue;
+          p = (p + 6) | 0; continue;
         }
-        case 22: { // mov_b1_i1
-          t0 = C[p + 3];
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 23: { // mov_b1_i1
+          t0 = S[p + 3];
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + 1048576 + (a >>> 12)];
           if ((e & 1) !== 0) { w = 1; break; }
           M8[a ^ e] = t0;
-          p += 4; continue;
+          p = (p + 4) | 0; continue;
         }
-        case 23: { // mov_x1_i1
-          t0 = C[p + 5];
-          a = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 24: { // mov_x1_i1
+          t0 = S[p + 5];
+          a = (S[S[p + 1]] + (S[S[p + 2]] << S[p + 3]) + S[p + 4]) | 0; e = S[B + 1048576 + (a >>> 12)];
           if ((e & 1) !== 0) { w = 1; break; }
           M8[a ^ e] = t0;
-          p += 6; continue;
+          p = (p + 6) | 0; continue;
         }
-        case 24: { // mov_q2_b2
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 25: { // mov_q2_b2
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 1) !== 0) { w = 0; break; }
           t0 = M16[(a ^ e) >> 1];
-          S16[C[p + 1]] = t0;
-          p += 4; continue;
+          S16[S[p + 1]] = t0;
+          p = (p + 4) | 0; continue;
         }
-        case 25: { // mov_b2_q2
-          t0 = S16[C[p + 3]];
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 26: { // mov_b2_q2
+          t0 = S16[S[p + 3]];
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 1) !== 0) { w = 1; break; }
           M16[(a ^ e) >> 1] = t0;
-          p += 4; continue;
+          p = (p + 4) | 0; continue;
         }
-        case 26: { // movzx_r4_h1
-          t0 = S8[C[p + 2]];
-          S[C[p + 1]] = t0;
-          p += 3; continue;
+        case 27: { // movzx_r4_h1
+          t0 = S8[S[p + 2]];
+          S[S[p + 1]] = t0;
+          p = (p + 3) | 0; continue;
         }
-        case 27: { // movzx_r4_b1
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 28: { // movzx_r4_b1
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if ((e & 1) !== 0) { w = 0; break; }
           t0 = M8[a ^ e];
-          S[C[p + 1]] = t0;
-          p += 4; continue;
+          S[S[p + 1]] = t0;
+          p = (p + 4) | 0; continue;
         }
-        case 28: { // movzx_r4_x1
-          a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
+        case 29: { // movzx_r4_x1
+          a = (S[S[p + 2]] + (S[S[p + 3]] << S[p + 4]) + S[p + 5]) | 0; e = S[B + (a >>> 12)];
           if ((e & 1) !== 0) { w = 0; break; }
           t0 = M8[a ^ e];
-          S[C[p + 1]] = t0;
-          p += 6; continue;
+          S[S[p + 1]] = t0;
+          p = (p + 6) | 0; continue;
         }
-        case 29: { // movzx_r4_q2
-          t0 = S16[C[p + 2]];
-          S[C[p + 1]] = t0;
-          p += 3; continue;
+        case 30: { // movzx_r4_q2
+          t0 = S16[S[p + 2]];
+          S[S[p + 1]] = t0;
+          p = (p + 3) | 0; continue;
         }
-        case 30: { // movzx_r4_b2
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 31: { // movzx_r4_b2
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 1) !== 0) { w = 0; break; }
           t0 = M16[(a ^ e) >> 1];
-          S[C[p + 1]] = t0;
-          p += 4; continue;
+          S[S[p + 1]] = t0;
+          p = (p + 4) | 0; continue;
         }
-        case 31: { // movzx_r4_x2
-          a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
+        case 32: { // movzx_r4_x2
+          a = (S[S[p + 2]] + (S[S[p + 3]] << S[p + 4]) + S[p + 5]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 1) !== 0) { w = 0; break; }
           t0 = M16[(a ^ e) >> 1];
-          S[C[p + 1]] = t0;
-          p += 6; continue;
+          S[S[p + 1]] = t0;
+          p = (p + 6) | 0; continue;
         }
-        case 32: { // movsx_r4_h1
-          t0 = S8[C[p + 2]];
-          S[C[p + 1]] = ((t0 << 24) >> 24);
-          p += 3; continue;
+        case 33: { // movsx_r4_h1
+          t0 = S8[S[p + 2]];
+          S[S[p + 1]] = ((t0 << 24) >> 24);
+          p = (p + 3) | 0; continue;
         }
-        case 33: { // movsx_r4_b1
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 34: { // movsx_r4_b1
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if ((e & 1) !== 0) { w = 0; break; }
           t0 = M8[a ^ e];
-          S[C[p + 1]] = ((t0 << 24) >> 24);
-          p += 4; continue;
+          S[S[p + 1]] = ((t0 << 24) >> 24);
+          p = (p + 4) | 0; continue;
         }
-        case 34: { // movsx_r4_x1
-          a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
+        case 35: { // movsx_r4_x1
+          a = (S[S[p + 2]] + (S[S[p + 3]] << S[p + 4]) + S[p + 5]) | 0; e = S[B + (a >>> 12)];
           if ((e & 1) !== 0) { w = 0; break; }
           t0 = M8[a ^ e];
-          S[C[p + 1]] = ((t0 << 24) >> 24);
-          p += 6; continue;
+          S[S[p + 1]] = ((t0 << 24) >> 24);
+          p = (p + 6) | 0; continue;
         }
-        case 35: { // movsx_r4_q2
-          t0 = S16[C[p + 2]];
-          S[C[p + 1]] = ((t0 << 16) >> 16);
-          p += 3; continue;
+        case 36: { // movsx_r4_q2
+          t0 = S16[S[p + 2]];
+          S[S[p + 1]] = ((t0 << 16) >> 16);
+          p = (p + 3) | 0; continue;
         }
-        case 36: { // movsx_r4_b2
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 37: { // movsx_r4_b2
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 1) !== 0) { w = 0; break; }
           t0 = M16[(a ^ e) >> 1];
-          S[C[p + 1]] = ((t0 << 16) >> 16);
-          p += 4; continue;
+          S[S[p + 1]] = ((t0 << 16) >> 16);
+          p = (p + 4) | 0; continue;
         }
-        case 37: { // movsx_r4_x2
-          a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
+        case 38: { // movsx_r4_x2
+          a = (S[S[p + 2]] + (S[S[p + 3]] << S[p + 4]) + S[p + 5]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 1) !== 0) { w = 0; break; }
           t0 = M16[(a ^ e) >> 1];
-          S[C[p + 1]] = ((t0 << 16) >> 16);
-          p += 6; continue;
+          S[S[p + 1]] = ((t0 << 16) >> 16);
+          p = (p + 6) | 0; continue;
         }
-        case 38: { // lea_r4_b4
-          S[C[p + 1]] = (S[C[p + 2]] + C[p + 3]) | 0;
-          p += 4; continue;
+        case 39: { // lea_r4_b4
+          S[S[p + 1]] = (S[S[p + 2]] + S[p + 3]) | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 39: { // lea_r4_x4
-          S[C[p + 1]] = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0;
-          p += 6; continue;
+        case 40: { // lea_r4_x4
+          S[S[p + 1]] = (S[S[p + 2]] + (S[S[p + 3]] << S[p + 4]) + S[p + 5]) | 0;
+          p = (p + 6) | 0; continue;
         }
-        case 40: { // xchg_r4_r4
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 41: { // xchg_r4_r4
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = t1;
-          S[C[p + 1]] = t2;
-          S[C[p + 2]] = t0;
-          p += 3; continue;
+          S[S[p + 1]] = t2;
+          S[S[p + 2]] = t0;
+          p = (p + 3) | 0; continue;
         }
-        case 41: { // xchg_h1_h1
-          t0 = S8[C[p + 1]];
-          t1 = S8[C[p + 2]];
+        case 42: { // xchg_h1_h1
+          t0 = S8[S[p + 1]];
+          t1 = S8[S[p + 2]];
           t2 = t1;
-          S8[C[p + 1]] = t2;
-          S8[C[p + 2]] = t0;
-          p += 3; continue;
+          S8[S[p + 1]] = t2;
+          S8[S[p + 2]] = t0;
+          p = (p + 3) | 0; continue;
         }
-        case 42: { // add_r4_r4
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 43: { // add_r4_r4
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = (t0 + t1) | 0;
-          S[C[p + 1]] = t2;
-          fk = 6; fa = t0; fr = t2;
-          p += 3; continue;
+          S[S[p + 1]] = t2;
+          fk = 6; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 43: { // add_r4_i4
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 44: { // add_r4_i4
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 + t1) | 0;
-          S[C[p + 1]] = t2;
-          fk = 6; fa = t0; fr = t2;
-          p += 3; continue;
+          S[S[p + 1]] = t2;
+          fk = 6; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 44: { // add_r4_b4
-          t0 = S[C[p + 1]];
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 45: { // add_r4_b4
+          t0 = S[S[p + 1]];
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = (t0 + t1) | 0;
-          S[C[p + 1]] = t2;
-          fk = 6; fa = t0; fr = t2;
-          p += 4; continue;
+          S[S[p + 1]] = t2;
+          fk = 6; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 45: { // add_r4_x4
-          t0 = S[C[p + 1]];
-          a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
+        case 46: { // add_r4_x4
+          t0 = S[S[p + 1]];
+          a = (S[S[p + 2]] + (S[S[p + 3]] << S[p + 4]) + S[p + 5]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = (t0 + t1) | 0;
-          S[C[p + 1]] = t2;
-          fk = 6; fa = t0; fr = t2;
-          p += 6; continue;
+          S[S[p + 1]] = t2;
+          fk = 6; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 6) | 0; continue;
         }
-        case 46: { // add_b4_r4
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 47: { // add_b4_r4
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           t0 = (a ^ e) >> 2;
           t1 = M[t0];
-          t2 = S[C[p + 3]];
+          t2 = S[S[p + 3]];
           t3 = (t1 + t2) | 0;
           M[t0] = t3;
-          fk = 6; fa = t1; fr = t3;
-          p += 4; continue;
+          fk = 6; fa = t1 | 0; fr = t3 | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 47: { // add_b4_i4
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 48: { // add_b4_i4
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           t0 = (a ^ e) >> 2;
           t1 = M[t0];
-          t2 = C[p + 3];
+          t2 = S[p + 3];
           t3 = (t1 + t2) | 0;
           M[t0] = t3;
-          fk = 6; fa = t1; fr = t3;
-          p += 4; continue;
+          fk = 6; fa = t1 | 0; fr = t3 | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 48: { // add_x4_r4
-          a = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 49: { // add_x4_r4
+          a = (S[S[p + 1]] + (S[S[p + 2]] << S[p + 3]) + S[p + 4]) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           t0 = (a ^ e) >> 2;
           t1 = M[t0];
-          t2 = S[C[p + 5]];
+          t2 = S[S[p + 5]];
           t3 = (t1 + t2) | 0;
           M[t0] = t3;
-          fk = 6; fa = t1; fr = t3;
-          p += 6; continue;
+          fk = 6; fa = t1 | 0; fr = t3 | 0;
+          p = (p + 6) | 0; continue;
         }
-        case 49: { // add_h1_h1
-          t0 = S8[C[p + 1]];
-          t1 = S8[C[p + 2]];
+        case 50: { // add_h1_h1
+          t0 = S8[S[p + 1]];
+          t1 = S8[S[p + 2]];
           t2 = (t0 + t1) | 0;
-          S8[C[p + 1]] = t2;
-          fk = 4; fa = t0; fr = t2;
-          p += 3; continue;
+          S8[S[p + 1]] = t2;
+          fk = 4; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 50: { // add_h1_i1
-          t0 = S8[C[p + 1]];
-          t1 = C[p + 2];
+        case 51: { // add_h1_i1
+          t0 = S8[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 + t1) | 0;
-          S8[C[p + 1]] = t2;
-          fk = 4; fa = t0; fr = t2;
-          p += 3; continue;
+          S8[S[p + 1]] = t2;
+          fk = 4; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 51: { // add_h1_b1
-          t0 = S8[C[p + 1]];
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 52: { // add_h1_b1
+          t0 = S8[S[p + 1]];
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if ((e & 1) !== 0) { w = 0; break; }
           t1 = M8[a ^ e];
           t2 = (t0 + t1) | 0;
-          S8[C[p + 1]] = t2;
-          fk = 4; fa = t0; fr = t2;
-          p += 4; continue;
+          S8[S[p + 1]] = t2;
+          fk = 4; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 52: { // add_h1_x1
-          t0 = S8[C[p + 1]];
-          a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
+        case 53: { // add_h1_x1
+          t0 = S8[S[p + 1]];
+          a = (S[S[p + 2]] + (S[S[p + 3]] << S[p + 4]) + S[p + 5]) | 0; e = S[B + (a >>> 12)];
           if ((e & 1) !== 0) { w = 0; break; }
           t1 = M8[a ^ e];
           t2 = (t0 + t1) | 0;
-          S8[C[p + 1]] = t2;
-          fk = 4; fa = t0; fr = t2;
-          p += 6; continue;
+          S8[S[p + 1]] = t2;
+          fk = 4; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 6) | 0; continue;
         }
-        case 53: { // add_b1_h1
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 54: { // add_b1_h1
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + 1048576 + (a >>> 12)];
           if ((e & 1) !== 0) { w = 1; break; }
           t0 = a ^ e;
           t1 = M8[t0];
-          t2 = S8[C[p + 3]];
+          t2 = S8[S[p + 3]];
           t3 = (t1 + t2) | 0;
           M8[t0] = t3;
-          fk = 4; fa = t1; fr = t3;
-          p += 4; continue;
+          fk = 4; fa = t1 | 0; fr = t3 | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 54: { // sub_r4_r4
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 55: { // sub_r4_r4
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = (t0 - t1) | 0;
-          S[C[p + 1]] = t2;
-          fk = 14; fa = t0; fr = t2;
-          p += 3; continue;
+          S[S[p + 1]] = t2;
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 55: { // sub_r4_i4
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 56: { // sub_r4_i4
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
-          S[C[p + 1]] = t2;
-          fk = 14; fa = t0; fr = t2;
-          p += 3; continue;
+          S[S[p + 1]] = t2;
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 56: { // sub_r4_b4
-          t0 = S[C[p + 1]];
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 57: { // sub_r4_b4
+          t0 = S[S[p + 1]];
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = (t0 - t1) | 0;
-          S[C[p + 1]] = t2;
-          fk = 14; fa = t0; fr = t2;
-          p += 4; continue;
+          S[S[p + 1]] = t2;
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 57: { // sub_b4_r4
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 58: { // sub_b4_r4
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           t0 = (a ^ e) >> 2;
           t1 = M[t0];
-          t2 = S[C[p + 3]];
+          t2 = S[S[p + 3]];
           t3 = (t1 - t2) | 0;
           M[t0] = t3;
-          fk = 14; fa = t1; fr = t3;
-          p += 4; continue;
+          fk = 14; fa = t1 | 0; fr = t3 | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 58: { // sub_b4_i4
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 59: { // sub_b4_i4
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           t0 = (a ^ e) >> 2;
           t1 = M[t0];
-          t2 = C[p + 3];
+          t2 = S[p + 3];
           t3 = (t1 - t2) | 0;
           M[t0] = t3;
-          fk = 14; fa = t1; fr = t3;
-          p += 4; continue;
+          fk = 14; fa = t1 | 0; fr = t3 | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 59: { // sub_h1_h1
-          t0 = S8[C[p + 1]];
-          t1 = S8[C[p + 2]];
+        case 60: { // sub_h1_h1
+          t0 = S8[S[p + 1]];
+          t1 = S8[S[p + 2]];
           t2 = (t0 - t1) | 0;
-          S8[C[p + 1]] = t2;
-          fk = 12; fa = t0; fr = t2;
-          p += 3; continue;
+          S8[S[p + 1]] = t2;
+          fk = 12; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 60: { // sub_h1_i1
-          t0 = S8[C[p + 1]];
-          t1 = C[p + 2];
+        case 61: { // sub_h1_i1
+          t0 = S8[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
-          S8[C[p + 1]] = t2;
-          fk = 12; fa = t0; fr = t2;
-          p += 3; continue;
+          S8[S[p + 1]] = t2;
+          fk = 12; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 61: { // and_r4_r4
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 62: { // and_r4_r4
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = t0 & t1;
-          S[C[p + 1]] = t2;
-          fk = 22; fa = t0; fr = t2;
-          p += 3; continue;
+          S[S[p + 1]] = t2;
+          fk = 22; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 62: { // and_r4_i4
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 63: { // and_r4_i4
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           t2 = t0 & t1;
-          S[C[p + 1]] = t2;
-          fk = 22; fa = t0; fr = t2;
-          p += 3; continue;
+          S[S[p + 1]] = t2;
+          fk = 22; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 63: { // and_r4_b4
-          t0 = S[C[p + 1]];
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 64: { // and_r4_b4
+          t0 = S[S[p + 1]];
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = t0 & t1;
-          S[C[p + 1]] = t2;
-          fk = 22; fa = t0; fr = t2;
-          p += 4; continue;
+          S[S[p + 1]] = t2;
+          fk = 22; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 64: { // and_b4_i4
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 65: { // and_b4_i4
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           t0 = (a ^ e) >> 2;
           t1 = M[t0];
-          t2 = C[p + 3];
+          t2 = S[p + 3];
           t3 = t1 & t2;
           M[t0] = t3;
-          fk = 22; fa = t1; fr = t3;
-          p += 4; continue;
+          fk = 22; fa = t1 | 0; fr = t3 | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 65: { // and_h1_h1
-          t0 = S8[C[p + 1]];
-          t1 = S8[C[p + 2]];
+        case 66: { // and_h1_h1
+          t0 = S8[S[p + 1]];
+          t1 = S8[S[p + 2]];
           t2 = t0 & t1;
-          S8[C[p + 1]] = t2;
-          fk = 20; fa = t0; fr = t2;
-          p += 3; continue;
+          S8[S[p + 1]] = t2;
+          fk = 20; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 66: { // and_h1_i1
-          t0 = S8[C[p + 1]];
-          t1 = C[p + 2];
+        case 67: { // and_h1_i1
+          t0 = S8[S[p + 1]];
+          t1 = S[p + 2];
           t2 = t0 & t1;
-          S8[C[p + 1]] = t2;
-          fk = 20; fa = t0; fr = t2;
-          p += 3; continue;
+          S8[S[p + 1]] = t2;
+          fk = 20; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 67: { // or_r4_r4
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 68: { // or_r4_r4
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = t0 | t1;
-          S[C[p + 1]] = t2;
-          fk = 22; fa = t0; fr = t2;
-          p += 3; continue;
+          S[S[p + 1]] = t2;
+          fk = 22; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 68: { // or_r4_i4
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 69: { // or_r4_i4
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           t2 = t0 | t1;
-          S[C[p + 1]] = t2;
-          fk = 22; fa = t0; fr = t2;
-          p += 3; continue;
+          S[S[p + 1]] = t2;
+          fk = 22; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 69: { // or_r4_b4
-          t0 = S[C[p + 1]];
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 70: { // or_r4_b4
+          t0 = S[S[p + 1]];
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = t0 | t1;
-          S[C[p + 1]] = t2;
-          fk = 22; fa = t0; fr = t2;
-          p += 4; continue;
+          S[S[p + 1]] = t2;
+          fk = 22; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 70: { // or_b4_r4
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 71: { // or_b4_r4
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           t0 = (a ^ e) >> 2;
           t1 = M[t0];
-          t2 = S[C[p + 3]];
+          t2 = S[S[p + 3]];
           t3 = t1 | t2;
           M[t0] = t3;
-          fk = 22; fa = t1; fr = t3;
-          p += 4; continue;
+          fk = 22; fa = t1 | 0; fr = t3 | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 71: { // or_b4_i4
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 72: { // or_b4_i4
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           t0 = (a ^ e) >> 2;
           t1 = M[t0];
-          t2 = C[p + 3];
+          t2 = S[p + 3];
           t3 = t1 | t2;
           M[t0] = t3;
-          fk = 22; fa = t1; fr = t3;
-          p += 4; continue;
+          fk = 22; fa = t1 | 0; fr = t3 | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 72: { // or_h1_h1
-          t0 = S8[C[p + 1]];
-          t1 = S8[C[p + 2]];
+        case 73: { // or_h1_h1
+          t0 = S8[S[p + 1]];
+          t1 = S8[S[p + 2]];
           t2 = t0 | t1;
-          S8[C[p + 1]] = t2;
-          fk = 20; fa = t0; fr = t2;
-          p += 3; continue;
+          S8[S[p + 1]] = t2;
+          fk = 20; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 73: { // or_h1_i1
-          t0 = S8[C[p + 1]];
-          t1 = C[p + 2];
+        case 74: { // or_h1_i1
+          t0 = S8[S[p + 1]];
+          t1 = S[p + 2];
           t2 = t0 | t1;
-          S8[C[p + 1]] = t2;
-          fk = 20; fa = t0; fr = t2;
-          p += 3; continue;
+          S8[S[p + 1]] = t2;
+          fk = 20; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 74: { // xor_r4_r4
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 75: { // xor_r4_r4
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = t0 ^ t1;
-          S[C[p + 1]] = t2;
-          fk = 22; fa = t0; fr = t2;
-          p += 3; continue;
+          S[S[p + 1]] = t2;
+          fk = 22; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 75: { // xor_r4_i4
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 76: { // xor_r4_i4
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           t2 = t0 ^ t1;
-          S[C[p + 1]] = t2;
-          fk = 22; fa = t0; fr = t2;
-          p += 3; continue;
+          S[S[p + 1]] = t2;
+          fk = 22; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 76: { // xor_r4_b4
-          t0 = S[C[p + 1]];
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 77: { // xor_r4_b4
+          t0 = S[S[p + 1]];
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = t0 ^ t1;
-          S[C[p + 1]] = t2;
-          fk = 22; fa = t0; fr = t2;
-          p += 4; continue;
+          S[S[p + 1]] = t2;
+          fk = 22; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 77: { // xor_r4_x4
-          t0 = S[C[p + 1]];
-          a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
+        case 78: { // xor_r4_x4
+          t0 = S[S[p + 1]];
+          a = (S[S[p + 2]] + (S[S[p + 3]] << S[p + 4]) + S[p + 5]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = t0 ^ t1;
-          S[C[p + 1]] = t2;
-          fk = 22; fa = t0; fr = t2;
-          p += 6; continue;
+          S[S[p + 1]] = t2;
+          fk = 22; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 6) | 0; continue;
         }
-        case 78: { // xor_h1_h1
-          t0 = S8[C[p + 1]];
-          t1 = S8[C[p + 2]];
+        case 79: { // xor_h1_h1
+          t0 = S8[S[p + 1]];
+          t1 = S8[S[p + 2]];
           t2 = t0 ^ t1;
-          S8[C[p + 1]] = t2;
-          fk = 20; fa = t0; fr = t2;
-          p += 3; continue;
+          S8[S[p + 1]] = t2;
+          fk = 20; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 79: { // xor_h1_i1
-          t0 = S8[C[p + 1]];
-          t1 = C[p + 2];
+        case 80: { // xor_h1_i1
+          t0 = S8[S[p + 1]];
+          t1 = S[p + 2];
           t2 = t0 ^ t1;
-          S8[C[p + 1]] = t2;
-          fk = 20; fa = t0; fr = t2;
-          p += 3; continue;
+          S8[S[p + 1]] = t2;
+          fk = 20; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 80: { // xor_h1_b1
-          t0 = S8[C[p + 1]];
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 81: { // xor_h1_b1
+          t0 = S8[S[p + 1]];
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if ((e & 1) !== 0) { w = 0; break; }
           t1 = M8[a ^ e];
           t2 = t0 ^ t1;
-          S8[C[p + 1]] = t2;
-          fk = 20; fa = t0; fr = t2;
-          p += 4; continue;
+          S8[S[p + 1]] = t2;
+          fk = 20; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 81: { // xor_h1_x1
-          t0 = S8[C[p + 1]];
-          a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
+        case 82: { // xor_h1_x1
+          t0 = S8[S[p + 1]];
+          a = (S[S[p + 2]] + (S[S[p + 3]] << S[p + 4]) + S[p + 5]) | 0; e = S[B + (a >>> 12)];
           if ((e & 1) !== 0) { w = 0; break; }
           t1 = M8[a ^ e];
           t2 = t0 ^ t1;
-          S8[C[p + 1]] = t2;
-          fk = 20; fa = t0; fr = t2;
-          p += 6; continue;
+          S8[S[p + 1]] = t2;
+          fk = 20; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 6) | 0; continue;
         }
-        case 82: { // cmp_r4_r4
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 83: { // cmp_r4_r4
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          p += 3; continue;
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 83: { // cmp_r4_i4
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 84: { // cmp_r4_i4
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          p += 3; continue;
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 84: { // cmp_r4_b4
-          t0 = S[C[p + 1]];
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 85: { // cmp_r4_b4
+          t0 = S[S[p + 1]];
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          p += 4; continue;
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 85: { // cmp_b4_r4
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+        case 86: { // cmp_b4_r4
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
-          t1 = S[C[p + 3]];
+          t1 = S[S[p + 3]];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          p += 4; continue;
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 86: { // cmp_b4_i4
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+        case 87: { // cmp_b4_i4
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
-          t1 = C[p + 3];
+          t1 = S[p + 3];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          p += 4; continue;
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 87: { // cmp_h1_h1
-          t0 = S8[C[p + 1]];
-          t1 = S8[C[p + 2]];
+        case 88: { // cmp_h1_h1
+          t0 = S8[S[p + 1]];
+          t1 = S8[S[p + 2]];
           t2 = (t0 - t1) | 0;
-          fk = 12; fa = t0; fr = t2;
-          p += 3; continue;
+          fk = 12; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 88: { // cmp_h1_i1
-          t0 = S8[C[p + 1]];
-          t1 = C[p + 2];
+        case 89: { // cmp_h1_i1
+          t0 = S8[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
-          fk = 12; fa = t0; fr = t2;
-          p += 3; continue;
+          fk = 12; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 89: { // cmp_b1_i1
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+        case 90: { // cmp_b1_i1
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + (a >>> 12)];
           if ((e & 1) !== 0) { w = 0; break; }
           t0 = M8[a ^ e];
-          t1 = C[p + 3];
+          t1 = S[p + 3];
           t2 = (t0 - t1) | 0;
-          fk = 12; fa = t0; fr = t2;
-          p += 4; continue;
+          fk = 12; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 90: { // test_r4_r4
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 91: { // test_r4_r4
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = t0 & t1;
-          fk = 22; fa = t0; fr = t2;
-          p += 3; continue;
+          fk = 22; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 91: { // test_r4_i4
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 92: { // test_r4_i4
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           t2 = t0 & t1;
-          fk = 22; fa = t0; fr = t2;
-          p += 3; continue;
+          fk = 22; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 92: { // test_h1_h1
-          t0 = S8[C[p + 1]];
-          t1 = S8[C[p + 2]];
+        case 93: { // test_h1_h1
+          t0 = S8[S[p + 1]];
+          t1 = S8[S[p + 2]];
           t2 = t0 & t1;
-          fk = 20; fa = t0; fr = t2;
-          p += 3; continue;
+          fk = 20; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 93: { // test_h1_i1
-          t0 = S8[C[p + 1]];
-          t1 = C[p + 2];
+        case 94: { // test_h1_i1
+          t0 = S8[S[p + 1]];
+          t1 = S[p + 2];
           t2 = t0 & t1;
-          fk = 20; fa = t0; fr = t2;
-          p += 3; continue;
+          fk = 20; fa = t0 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 94: { // adc_r4_r4
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 95: { // adc_r4_r4
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           t2 = carry(S);
           t3 = (t0 + t1 + t2) | 0;
-          S[C[p + 1]] = t3;
-          fk = 4 + (t2 << 2) + 2; fa = t0; fr = t3;
-          p += 3; continue;
+          S[S[p + 1]] = t3;
+          fk = 4 + (t2 << 2) + 2; fa = t0 | 0; fr = t3 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 95: { // adc_r4_i4
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 96: { // adc_r4_i4
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           t2 = carry(S);
           t3 = (t0 + t1 + t2) | 0;
-          S[C[p + 1]] = t3;
-          fk = 4 + (t2 << 2) + 2; fa = t0; fr = t3;
-          p += 3; continue;
+          S[S[p + 1]] = t3;
+          fk = 4 + (t2 << 2) + 2; fa = t0 | 0; fr = t3 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 96: { // adc_r4_b4
-          t0 = S[C[p + 1]];
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 97: { // adc_r4_b4
+          t0 = S[S[p + 1]];
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           t2 = carry(S);
           t3 = (t0 + t1 + t2) | 0;
-          S[C[p + 1]] = t3;
-          fk = 4 + (t2 << 2) + 2; fa = t0; fr = t3;
-          p += 4; continue;
+          S[S[p + 1]] = t3;
+          fk = 4 + (t2 << 2) + 2; fa = t0 | 0; fr = t3 | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 97: { // adc_b4_r4
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 98: { // adc_b4_r4
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           t0 = (a ^ e) >> 2;
           t1 = M[t0];
-          t2 = S[C[p + 3]];
+          t2 = S[S[p + 3]];
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           t3 = carry(S);
           t4 = (t1 + t2 + t3) | 0;
           M[t0] = t4;
-          fk = 4 + (t3 << 2) + 2; fa = t1; fr = t4;
-          p += 4; continue;
+          fk = 4 + (t3 << 2) + 2; fa = t1 | 0; fr = t4 | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 98: { // adc_x4_r4
-          a = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 99: { // adc_x4_r4
+          a = (S[S[p + 1]] + (S[S[p + 2]] << S[p + 3]) + S[p + 4]) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           t0 = (a ^ e) >> 2;
           t1 = M[t0];
-          t2 = S[C[p + 5]];
+          t2 = S[S[p + 5]];
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           t3 = carry(S);
           t4 = (t1 + t2 + t3) | 0;
           M[t0] = t4;
-          fk = 4 + (t3 << 2) + 2; fa = t1; fr = t4;
-          p += 6; continue;
+          fk = 4 + (t3 << 2) + 2; fa = t1 | 0; fr = t4 | 0;
+          p = (p + 6) | 0; continue;
         }
-        case 99: { // adc_h1_h1
-          t0 = S8[C[p + 1]];
-          t1 = S8[C[p + 2]];
+        case 100: { // adc_h1_h1
+          t0 = S8[S[p + 1]];
+          t1 = S8[S[p + 2]];
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           t2 = carry(S);
           t3 = (t0 + t1 + t2) | 0;
-          S8[C[p + 1]] = t3;
-          fk = 4 + (t2 << 2) + 0; fa = t0; fr = t3;
-          p += 3; continue;
+          S8[S[p + 1]] = t3;
+          fk = 4 + (t2 << 2) + 0; fa = t0 | 0; fr = t3 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 100: { // adc_h1_i1
-          t0 = S8[C[p + 1]];
-          t1 = C[p + 2];
+        case 101: { // adc_h1_i1
+          t0 = S8[S[p + 1]];
+          t1 = S[p + 2];
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           t2 = carry(S);
           t3 = (t0 + t1 + t2) | 0;
-          S8[C[p + 1]] = t3;
-          fk = 4 + (t2 << 2) + 0; fa = t0; fr = t3;
-          p += 3; continue;
+          S8[S[p + 1]] = t3;
+          fk = 4 + (t2 << 2) + 0; fa = t0 | 0; fr = t3 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 101: { // sbb_r4_r4
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 102: { // sbb_r4_r4
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           t2 = carry(S);
           t3 = (t0 - t1 - t2) | 0;
-          S[C[p + 1]] = t3;
-          fk = 12 + (t2 << 2) + 2; fa = t0; fr = t3;
-          p += 3; continue;
+          S[S[p + 1]] = t3;
+          fk = 12 + (t2 << 2) + 2; fa = t0 | 0; fr = t3 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 102: { // sbb_r4_i4
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 103: { // sbb_r4_i4
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           t2 = carry(S);
           t3 = (t0 - t1 - t2) | 0;
-          S[C[p + 1]] = t3;
-          fk = 12 + (t2 << 2) + 2; fa = t0; fr = t3;
-          p += 3; continue;
+          S[S[p + 1]] = t3;
+          fk = 12 + (t2 << 2) + 2; fa = t0 | 0; fr = t3 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 103: { // sbb_b1_h1
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 104: { // sbb_b1_h1
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + 1048576 + (a >>> 12)];
           if ((e & 1) !== 0) { w = 1; break; }
           t0 = a ^ e;
           t1 = M8[t0];
-          t2 = S8[C[p + 3]];
+          t2 = S8[S[p + 3]];
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           t3 = carry(S);
           t4 = (t1 - t2 - t3) | 0;
           M8[t0] = t4;
-          fk = 12 + (t3 << 2) + 0; fa = t1; fr = t4;
-          p += 4; continue;
+          fk = 12 + (t3 << 2) + 0; fa = t1 | 0; fr = t4 | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 104: { // sbb_x1_h1
-          a = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 105: { // sbb_x1_h1
+          a = (S[S[p + 1]] + (S[S[p + 2]] << S[p + 3]) + S[p + 4]) | 0; e = S[B + 1048576 + (a >>> 12)];
           if ((e & 1) !== 0) { w = 1; break; }
           t0 = a ^ e;
           t1 = M8[t0];
-          t2 = S8[C[p + 5]];
+          t2 = S8[S[p + 5]];
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           t3 = carry(S);
           t4 = (t1 - t2 - t3) | 0;
           M8[t0] = t4;
-          fk = 12 + (t3 << 2) + 0; fa = t1; fr = t4;
-          p += 6; continue;
+          fk = 12 + (t3 << 2) + 0; fa = t1 | 0; fr = t4 | 0;
+          p = (p + 6) | 0; continue;
         }
-        case 105: { // sbb_h1_h1
-          t0 = S8[C[p + 1]];
-          t1 = S8[C[p + 2]];
+        case 106: { // sbb_h1_h1
+          t0 = S8[S[p + 1]];
+          t1 = S8[S[p + 2]];
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           t2 = carry(S);
           t3 = (t0 - t1 - t2) | 0;
-          S8[C[p + 1]] = t3;
-          fk = 12 + (t2 << 2) + 0; fa = t0; fr = t3;
-          p += 3; continue;
+          S8[S[p + 1]] = t3;
+          fk = 12 + (t2 << 2) + 0; fa = t0 | 0; fr = t3 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 106: { // sbb_h1_i1
-          t0 = S8[C[p + 1]];
-          t1 = C[p + 2];
+        case 107: { // sbb_h1_i1
+          t0 = S8[S[p + 1]];
+          t1 = S[p + 2];
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           t2 = carry(S);
           t3 = (t0 - t1 - t2) | 0;
-          S8[C[p + 1]] = t3;
-          fk = 12 + (t2 << 2) + 0; fa = t0; fr = t3;
-          p += 3; continue;
+          S8[S[p + 1]] = t3;
+          fk = 12 + (t2 << 2) + 0; fa = t0 | 0; fr = t3 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 107: { // inc_r4
-          t0 = S[C[p + 1]];
+        case 108: { // inc_r4
+          t0 = S[S[p + 1]];
           t1 = (t0 + 1) | 0;
-          S[C[p + 1]] = t1;
-          fk = (fk & 255) | 1536; fs = t1;
-          p += 2; continue;
+          S[S[p + 1]] = t1;
+          fk = (fk & 255) | 1536; fs = t1 | 0;
+          p = (p + 2) | 0; continue;
         }
-        case 108: { // inc_h1
-          t0 = S8[C[p + 1]];
+        case 109: { // inc_h1
+          t0 = S8[S[p + 1]];
           t1 = (t0 + 1) | 0;
-          S8[C[p + 1]] = t1;
-          fk = (fk & 255) | 1024; fs = t1;
-          p += 2; continue;
+          S8[S[p + 1]] = t1;
+          fk = (fk & 255) | 1024; fs = t1 | 0;
+          p = (p + 2) | 0; continue;
         }
-        case 109: { // inc_b4
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 110: { // inc_b4
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           t0 = (a ^ e) >> 2;
           t1 = M[t0];
           t2 = (t1 + 1) | 0;
           M[t0] = t2;
-          fk = (fk & 255) | 1536; fs = t2;
-          p += 3; continue;
+          fk = (fk & 255) | 1536; fs = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 110: { // dec_r4
-          t0 = S[C[p + 1]];
+        case 111: { // dec_r4
+          t0 = S[S[p + 1]];
           t1 = (t0 - 1) | 0;
-          S[C[p + 1]] = t1;
-          fk = (fk & 255) | 2560; fs = t1;
-          p += 2; continue;
+          S[S[p + 1]] = t1;
+          fk = (fk & 255) | 2560; fs = t1 | 0;
+          p = (p + 2) | 0; continue;
         }
-        case 111: { // dec_h1
-          t0 = S8[C[p + 1]];
+        case 112: { // dec_h1
+          t0 = S8[S[p + 1]];
           t1 = (t0 - 1) | 0;
-          S8[C[p + 1]] = t1;
-          fk = (fk & 255) | 2048; fs = t1;
-          p += 2; continue;
+          S8[S[p + 1]] = t1;
+          fk = (fk & 255) | 2048; fs = t1 | 0;
+          p = (p + 2) | 0; continue;
         }
-        case 112: { // dec_b4
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 113: { // dec_b4
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           t0 = (a ^ e) >> 2;
           t1 = M[t0];
           t2 = (t1 - 1) | 0;
           M[t0] = t2;
-          fk = (fk & 255) | 2560; fs = t2;
-          p += 3; continue;
+          fk = (fk & 255) | 2560; fs = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 113: { // neg_r4
-          t0 = S[C[p + 1]];
+        case 114: { // neg_r4
+          t0 = S[S[p + 1]];
           t1 = -t0 | 0;
-          S[C[p + 1]] = t1;
-          fk = 14; fa = 0; fr = t1;
-          p += 2; continue;
+          S[S[p + 1]] = t1;
+          fk = 14; fa = 0 | 0; fr = t1 | 0;
+          p = (p + 2) | 0; continue;
         }
-        case 114: { // neg_h1
-          t0 = S8[C[p + 1]];
+        case 115: { // neg_h1
+          t0 = S8[S[p + 1]];
           t1 = -t0 | 0;
-          S8[C[p + 1]] = t1;
-          fk = 12; fa = 0; fr = t1;
-          p += 2; continue;
+          S8[S[p + 1]] = t1;
+          fk = 12; fa = 0 | 0; fr = t1 | 0;
+          p = (p + 2) | 0; continue;
         }
-        case 115: { // not_r4
-          t0 = S[C[p + 1]];
-          S[C[p + 1]] = ~t0;
-          p += 2; continue;
+        case 116: { // not_r4
+          t0 = S[S[p + 1]];
+          S[S[p + 1]] = ~t0;
+          p = (p + 2) | 0; continue;
         }
-        case 116: { // not_h1
-          t0 = S8[C[p + 1]];
-          S8[C[p + 1]] = ~t0;
-          p += 2; continue;
+        case 117: { // not_h1
+          t0 = S8[S[p + 1]];
+          S8[S[p + 1]] = ~t0;
+          p = (p + 2) | 0; continue;
         }
-        case 117: { // shl_r4_i4
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 118: { // shl_r4_i4
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           t2 = t0 << t1;
           t3 = t0 << (t1 - 1);
-          S[C[p + 1]] = t2;
-          fk = 26; fa = t3; fr = t2;
-          p += 3; continue;
+          S[S[p + 1]] = t2;
+          fk = 26; fa = t3 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 118: { // shl_r4_c1
-          t0 = S[C[p + 1]];
+        case 119: { // shl_r4_c1
+          t0 = S[S[p + 1]];
           t1 = S8[4] & 31;
           if (t1 !== 0) {
           t2 = t0 << t1;
           t3 = t0 << (t1 - 1);
-          S[C[p + 1]] = t2;
-          fk = 26; fa = t3; fr = t2;
+          S[S[p + 1]] = t2;
+          fk = 26; fa = t3 | 0; fr = t2 | 0;
           }
-          p += 2; continue;
+          p = (p + 2) | 0; continue;
         }
-        case 119: { // shr_r4_i4
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 120: { // shr_r4_i4
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           t2 = t0 >>> t1;
           t3 = t0 >>> (t1 - 1);
-          S[C[p + 1]] = t2;
-          fk = 30; fa = t3; fr = t2;
-          p += 3; continue;
+          S[S[p + 1]] = t2;
+          fk = 30; fa = t3 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 120: { // shr_r4_c1
-          t0 = S[C[p + 1]];
+        case 121: { // shr_r4_c1
+          t0 = S[S[p + 1]];
           t1 = S8[4] & 31;
           if (t1 !== 0) {
           t2 = t0 >>> t1;
           t3 = t0 >>> (t1 - 1);
-          S[C[p + 1]] = t2;
-          fk = 30; fa = t3; fr = t2;
+          S[S[p + 1]] = t2;
+          fk = 30; fa = t3 | 0; fr = t2 | 0;
           }
-          p += 2; continue;
+          p = (p + 2) | 0; continue;
         }
-        case 121: { // sar_r4_i4
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 122: { // sar_r4_i4
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           t2 = t0 >> t1;
           t3 = t0 >> (t1 - 1);
-          S[C[p + 1]] = t2;
-          fk = 34; fa = t3; fr = t2;
-          p += 3; continue;
+          S[S[p + 1]] = t2;
+          fk = 34; fa = t3 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 122: { // rol_r4_i4
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 123: { // rol_r4_i4
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 << t1) | (t0 >>> (32 - t1));
-          S[C[p + 1]] = t2;
+          S[S[p + 1]] = t2;
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           setCarryOverflow(S, t2, (t2 >>> 31) ^ t2); fk = 0;
-          p += 3; continue;
+          p = (p + 3) | 0; continue;
         }
-        case 123: { // rol_h1_i1
-          t0 = S8[C[p + 1]];
-          t1 = C[p + 2];
+        case 124: { // rol_h1_i1
+          t0 = S8[S[p + 1]];
+          t1 = S[p + 2];
           t2 = t1 & 7;
           t3 = ((t0 << t2) | (t0 >>> (8 - t2))) & 255;
-          S8[C[p + 1]] = t3;
+          S8[S[p + 1]] = t3;
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           setCarryOverflow(S, t3, (t3 >>> 7) ^ t3); fk = 0;
-          p += 3; continue;
+          p = (p + 3) | 0; continue;
         }
-        case 124: { // ror_r4_i4
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 125: { // ror_r4_i4
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 << (32 - t1)) | (t0 >>> t1);
-          S[C[p + 1]] = t2;
+          S[S[p + 1]] = t2;
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           setCarryOverflow(S, t2 >>> 31, (t2 >>> 31) ^ (t2 >>> 30)); fk = 0;
-          p += 3; continue;
+          p = (p + 3) | 0; continue;
         }
-        case 125: { // ror_h1_i1
-          t0 = S8[C[p + 1]];
-          t1 = C[p + 2];
+        case 126: { // ror_h1_i1
+          t0 = S8[S[p + 1]];
+          t1 = S[p + 2];
           t2 = t1 & 7;
           t3 = ((t0 << (8 - t2)) | (t0 >>> t2)) & 255;
-          S8[C[p + 1]] = t3;
+          S8[S[p + 1]] = t3;
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           setCarryOverflow(S, t3 >>> 7, (t3 >>> 7) ^ (t3 >>> 6)); fk = 0;
-          p += 3; continue;
+          p = (p + 3) | 0; continue;
         }
-        case 126: { // imul2_r4_r4
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 127: { // imul2_r4_r4
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = Math.imul(t0, t1);
-          S[C[p + 1]] = t2;
-          fk = 38; fa = t0 * t1 === t2 ? 0 : 1; fr = t2;
-          p += 3; continue;
+          S[S[p + 1]] = t2;
+          fk = 38; fa = t0 * t1 === t2 ? 0 : 1 | 0; fr = t2 | 0;
+          p = (p + 3) | 0; continue;
         }
-        case 127: { // imul2_r4_b4
-          t0 = S[C[p + 1]];
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 128: { // imul2_r4_b4
+          t0 = S[S[p + 1]];
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = Math.imul(t0, t1);
-          S[C[p + 1]] = t2;
-          fk = 38; fa = t0 * t1 === t2 ? 0 : 1; fr = t2;
-          p += 4; continue;
+          S[S[p + 1]] = t2;
+          fk = 38; fa = t0 * t1 === t2 ? 0 : 1 | 0; fr = t2 | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 128: { // imul2_r4_x4
-          t0 = S[C[p + 1]];
-          a = (S[C[p + 2]] + (S[C[p + 3]] << C[p + 4]) + C[p + 5]) | 0; e = T[B + (a >>> 12)];
+        case 129: { // imul2_r4_x4
+          t0 = S[S[p + 1]];
+          a = (S[S[p + 2]] + (S[S[p + 3]] << S[p + 4]) + S[p + 5]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = Math.imul(t0, t1);
-          S[C[p + 1]] = t2;
-          fk = 38; fa = t0 * t1 === t2 ? 0 : 1; fr = t2;
-          p += 6; continue;
+          S[S[p + 1]] = t2;
+          fk = 38; fa = t0 * t1 === t2 ? 0 : 1 | 0; fr = t2 | 0;
+          p = (p + 6) | 0; continue;
         }
-        case 129: { // imul3_r4_r4_i4
-          t0 = S[C[p + 2]];
-          t1 = C[p + 3];
+        case 130: { // imul3_r4_r4_i4
+          t0 = S[S[p + 2]];
+          t1 = S[p + 3];
           t2 = Math.imul(t0, t1);
-          S[C[p + 1]] = t2;
-          fk = 38; fa = t0 * t1 === t2 ? 0 : 1; fr = t2;
-          p += 4; continue;
+          S[S[p + 1]] = t2;
+          fk = 38; fa = t0 * t1 === t2 ? 0 : 1 | 0; fr = t2 | 0;
+          p = (p + 4) | 0; continue;
         }
-        case 130: { // mul_r4
-          t0 = S[C[p + 1]];
+        case 131: { // mul_r4
+          t0 = S[S[p + 1]];
           t1 = S[0];
           t2 = Math.imul(t1, t0);
           t3 = mulHighUnsigned(t1, t0);
           S[0] = t2; S[2] = t3;
-          fk = 38; fa = t3 === 0 ? 0 : 1; fr = t2;
-          p += 2; continue;
+          fk = 38; fa = t3 === 0 ? 0 : 1 | 0; fr = t2 | 0;
+          p = (p + 2) | 0; continue;
         }
-        case 131: { // cwd
+        case 132: { // cwd
           S[2] = S[0] >> 31;
-          p += 2; continue;
+          p = (p + 2) | 0; continue;
         }
-        case 132: { // nop
-          p += 2; continue;
+        case 133: { // nop
+          p = (p + 2) | 0; continue;
         }
-        case 133: { // push_r4
-          t0 = S[C[p + 1]];
-          a = (S[4] - 4) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 134: { // push_r4
+          t0 = S[S[p + 1]];
+          a = (S[4] - 4) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           M[(a ^ e) >> 2] = t0;
           S[4] = a;
-          p += 2; continue;
+          p = (p + 2) | 0; continue;
         }
-        case 134: { // push_i4
-          t0 = C[p + 1];
-          a = (S[4] - 4) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 135: { // push_i4
+          t0 = S[p + 1];
+          a = (S[4] - 4) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           M[(a ^ e) >> 2] = t0;
           S[4] = a;
-          p += 2; continue;
+          p = (p + 2) | 0; continue;
         }
-        case 135: { // push_b4
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+        case 136: { // push_b4
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
-          a = (S[4] - 4) | 0; e = T[B + 1048576 + (a >>> 12)];
+          a = (S[4] - 4) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 3; break; }
           M[(a ^ e) >> 2] = t0;
           S[4] = a;
-          p += 3; continue;
+          p = (p + 3) | 0; continue;
         }
-        case 136: { // pop_r4
-          a = S[4]; e = T[B + (a >>> 12)];
+        case 137: { // pop_r4
+          a = S[4]; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
           S[4] = a + 4;
-          S[C[p + 1]] = t0;
-          p += 2; continue;
+          S[S[p + 1]] = t0;
+          p = (p + 2) | 0; continue;
         }
-        case 137: { // leave
-          a = S[5]; e = T[B + (a >>> 12)];
+        case 138: { // leave
+          a = S[5]; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
           S[4] = a + 4; S[5] = t0;
-          p += 2; continue;
+          p = (p + 2) | 0; continue;
         }
-        case 138: { // setcc_h1
+        case 139: { // setcc_h1
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
-          S8[C[p + 1]] = condition(S, C[p + 2]) ? 1 : 0;
-          p += 3; continue;
+          S8[S[p + 1]] = condition(S, S[p + 2]) ? 1 : 0;
+          p = (p + 3) | 0; continue;
         }
-        case 139: { // cmovcc_r4_r4
-          t0 = S[C[p + 2]];
+        case 140: { // cmovcc_r4_r4
+          t0 = S[S[p + 2]];
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
-          if (condition(S, C[p + 3])) {
-          S[C[p + 1]] = t0;
+          if (condition(S, S[p + 3])) {
+          S[S[p + 1]] = t0;
           }
-          p += 4; continue;
+          p = (p + 4) | 0; continue;
         }
-        case 140: { // jmpNear
-          n -= C[p + 2]; p = C[p + 3];
+        case 141: { // jmpNear
+          n = (n - S[p + 2]) | 0; p = S[p + 3];
           if (n < 0) break run; continue;
         }
-        case 141: { // callNear
-          a = (S[4] - 4) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 142: { // callNear
+          a = (S[4] - 4) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
-          M[(a ^ e) >> 2] = (P + C[p + 4]) | 0;
+          M[(a ^ e) >> 2] = (P + S[p + 4]) | 0;
           S[4] = a;
-          n -= C[p + 2]; p = C[p + 3];
+          n = (n - S[p + 2]) | 0; p = S[p + 3];
           if (n < 0) break run; continue;
         }
-        case 142: { // jmpIndirect_r4
-          t0 = S[C[p + 1]];
-          n -= C[p + 2];
+        case 143: { // jmpIndirect_r4
+          t0 = S[S[p + 1]];
+          n = (n - S[p + 2]) | 0;
           t1 = (t0 & -4096) === P ? E[t0 & 4095] : 0;
           if (t1 !== 0 && n >= 0) { p = t1; continue; }
           S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
-        case 143: { // jmpIndirect_x4
-          a = (S[C[p + 1]] + (S[C[p + 2]] << C[p + 3]) + C[p + 4]) | 0; e = T[B + (a >>> 12)];
+        case 144: { // jmpIndirect_x4
+          a = (S[S[p + 1]] + (S[S[p + 2]] << S[p + 3]) + S[p + 4]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
-          n -= C[p + 5];
+          n = (n - S[p + 5]) | 0;
           t1 = (t0 & -4096) === P ? E[t0 & 4095] : 0;
           if (t1 !== 0 && n >= 0) { p = t1; continue; }
           S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
-        case 144: { // callIndirect_r4
-          t0 = S[C[p + 1]];
-          a = (S[4] - 4) | 0; e = T[B + 1048576 + (a >>> 12)];
+        case 145: { // callIndirect_r4
+          t0 = S[S[p + 1]];
+          a = (S[4] - 4) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
-          M[(a ^ e) >> 2] = (P + C[p + 3]) | 0;
+          M[(a ^ e) >> 2] = (P + S[p + 3]) | 0;
           S[4] = a;
-          n -= C[p + 2];
+          n = (n - S[p + 2]) | 0;
           t1 = (t0 & -4096) === P ? E[t0 & 4095] : 0;
           if (t1 !== 0 && n >= 0) { p = t1; continue; }
           S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
-        case 145: { // callIndirect_b4
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+        case 146: { // callIndirect_b4
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
-          a = (S[4] - 4) | 0; e = T[B + 1048576 + (a >>> 12)];
+          a = (S[4] - 4) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 3; break; }
-          M[(a ^ e) >> 2] = (P + C[p + 4]) | 0;
+          M[(a ^ e) >> 2] = (P + S[p + 4]) | 0;
           S[4] = a;
-          n -= C[p + 3];
+          n = (n - S[p + 3]) | 0;
           t1 = (t0 & -4096) === P ? E[t0 & 4095] : 0;
           if (t1 !== 0 && n >= 0) { p = t1; continue; }
           S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
-        case 146: { // retNear
-          a = S[4]; e = T[B + (a >>> 12)];
+        case 147: { // retNear
+          a = S[4]; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
           S[4] = a + 4;
-          n -= C[p + 2];
+          n = (n - S[p + 2]) | 0;
           t1 = (t0 & -4096) === P ? E[t0 & 4095] : 0;
           if (t1 !== 0 && n >= 0) { p = t1; continue; }
           S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
-        case 147: { // retNearImmediate_i4
-          t0 = C[p + 1];
-          a = S[4]; e = T[B + (a >>> 12)];
+        case 148: { // retNearImmediate_i4
+          t0 = S[p + 1];
+          a = S[4]; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           S[4] = a + 4;
           S[4] += t0;
-          n -= C[p + 2];
+          n = (n - S[p + 2]) | 0;
           t2 = (t1 & -4096) === P ? E[t1 & 4095] : 0;
           if (t2 !== 0 && n >= 0) { p = t2; continue; }
           S[9] = t1; p = -1; if (n < 0) break run; continue run;
         }
-        case 148: { // jcc
+        case 149: { // jcc
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
-          n -= C[p + 3]; p = condition(S, C[p + 2]) ? C[p + 4] : C[p + 5];
+          n = (n - S[p + 3]) | 0; p = condition(S, S[p + 2]) ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 149: { // cmp_r4_r4_j2
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 150: { // cmp_r4_r4_j2
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 3]; p = (t0 >>> 0) < (t1 >>> 0) ? C[p + 4] : C[p + 5];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = (t0 >>> 0) < (t1 >>> 0) ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 150: { // cmp_r4_r4_j3
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 151: { // cmp_r4_r4_j3
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 3]; p = (t0 >>> 0) >= (t1 >>> 0) ? C[p + 4] : C[p + 5];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = (t0 >>> 0) >= (t1 >>> 0) ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 151: { // cmp_r4_r4_j4
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 152: { // cmp_r4_r4_j4
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t0 === t1 ? C[p + 4] : C[p + 5];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t0 === t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 152: { // cmp_r4_r4_j5
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 153: { // cmp_r4_r4_j5
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t0 !== t1 ? C[p + 4] : C[p + 5];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t0 !== t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 153: { // cmp_r4_r4_j6
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 154: { // cmp_r4_r4_j6
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 3]; p = (t0 >>> 0) <= (t1 >>> 0) ? C[p + 4] : C[p + 5];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = (t0 >>> 0) <= (t1 >>> 0) ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 154: { // cmp_r4_r4_j7
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 155: { // cmp_r4_r4_j7
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 3]; p = (t0 >>> 0) > (t1 >>> 0) ? C[p + 4] : C[p + 5];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = (t0 >>> 0) > (t1 >>> 0) ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 155: { // cmp_r4_r4_jc
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 156: { // cmp_r4_r4_jc
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t0 < t1 ? C[p + 4] : C[p + 5];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t0 < t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 156: { // cmp_r4_r4_jd
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 157: { // cmp_r4_r4_jd
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t0 >= t1 ? C[p + 4] : C[p + 5];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t0 >= t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 157: { // cmp_r4_r4_je
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 158: { // cmp_r4_r4_je
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t0 <= t1 ? C[p + 4] : C[p + 5];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t0 <= t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 158: { // cmp_r4_r4_jf
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 159: { // cmp_r4_r4_jf
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t0 > t1 ? C[p + 4] : C[p + 5];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t0 > t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 159: { // cmp_r4_i4_j2
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 160: { // cmp_r4_i4_j2
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 3]; p = (t0 >>> 0) < (t1 >>> 0) ? C[p + 4] : C[p + 5];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = (t0 >>> 0) < (t1 >>> 0) ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 160: { // cmp_r4_i4_j3
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 161: { // cmp_r4_i4_j3
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 3]; p = (t0 >>> 0) >= (t1 >>> 0) ? C[p + 4] : C[p + 5];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = (t0 >>> 0) >= (t1 >>> 0) ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 161: { // cmp_r4_i4_j4
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 162: { // cmp_r4_i4_j4
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t0 === t1 ? C[p + 4] : C[p + 5];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t0 === t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 162: { // cmp_r4_i4_j5
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 163: { // cmp_r4_i4_j5
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t0 !== t1 ? C[p + 4] : C[p + 5];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t0 !== t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 163: { // cmp_r4_i4_j6
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 164: { // cmp_r4_i4_j6
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 3]; p = (t0 >>> 0) <= (t1 >>> 0) ? C[p + 4] : C[p + 5];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = (t0 >>> 0) <= (t1 >>> 0) ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 164: { // cmp_r4_i4_j7
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 165: { // cmp_r4_i4_j7
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 3]; p = (t0 >>> 0) > (t1 >>> 0) ? C[p + 4] : C[p + 5];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = (t0 >>> 0) > (t1 >>> 0) ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 165: { // cmp_r4_i4_jc
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 166: { // cmp_r4_i4_jc
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t0 < t1 ? C[p + 4] : C[p + 5];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t0 < t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 166: { // cmp_r4_i4_jd
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 167: { // cmp_r4_i4_jd
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t0 >= t1 ? C[p + 4] : C[p + 5];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t0 >= t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 167: { // cmp_r4_i4_je
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 168: { // cmp_r4_i4_je
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t0 <= t1 ? C[p + 4] : C[p + 5];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t0 <= t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 168: { // cmp_r4_i4_jf
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 169: { // cmp_r4_i4_jf
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t0 > t1 ? C[p + 4] : C[p + 5];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t0 > t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 169: { // cmp_r4_b4_j4
-          t0 = S[C[p + 1]];
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 170: { // cmp_r4_b4_j4
+          t0 = S[S[p + 1]];
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 4]; p = t0 === t1 ? C[p + 5] : C[p + 6];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 4]) | 0; p = t0 === t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 170: { // cmp_r4_b4_j5
-          t0 = S[C[p + 1]];
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 171: { // cmp_r4_b4_j5
+          t0 = S[S[p + 1]];
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 4]; p = t0 !== t1 ? C[p + 5] : C[p + 6];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 4]) | 0; p = t0 !== t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 171: { // cmp_r4_b4_j2
-          t0 = S[C[p + 1]];
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 172: { // cmp_r4_b4_j2
+          t0 = S[S[p + 1]];
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 4]; p = (t0 >>> 0) < (t1 >>> 0) ? C[p + 5] : C[p + 6];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 4]) | 0; p = (t0 >>> 0) < (t1 >>> 0) ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 172: { // cmp_r4_b4_j3
-          t0 = S[C[p + 1]];
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 173: { // cmp_r4_b4_j3
+          t0 = S[S[p + 1]];
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 4]; p = (t0 >>> 0) >= (t1 >>> 0) ? C[p + 5] : C[p + 6];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 4]) | 0; p = (t0 >>> 0) >= (t1 >>> 0) ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 173: { // cmp_r4_b4_jc
-          t0 = S[C[p + 1]];
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 174: { // cmp_r4_b4_jc
+          t0 = S[S[p + 1]];
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 4]; p = t0 < t1 ? C[p + 5] : C[p + 6];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 4]) | 0; p = t0 < t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 174: { // cmp_r4_b4_jd
-          t0 = S[C[p + 1]];
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 175: { // cmp_r4_b4_jd
+          t0 = S[S[p + 1]];
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 4]; p = t0 >= t1 ? C[p + 5] : C[p + 6];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 4]) | 0; p = t0 >= t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 175: { // cmp_r4_b4_je
-          t0 = S[C[p + 1]];
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 176: { // cmp_r4_b4_je
+          t0 = S[S[p + 1]];
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 4]; p = t0 <= t1 ? C[p + 5] : C[p + 6];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 4]) | 0; p = t0 <= t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 176: { // cmp_r4_b4_jf
-          t0 = S[C[p + 1]];
-          a = (S[C[p + 2]] + C[p + 3]) | 0; e = T[B + (a >>> 12)];
+        case 177: { // cmp_r4_b4_jf
+          t0 = S[S[p + 1]];
+          a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t1 = M[(a ^ e) >> 2];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 4]; p = t0 > t1 ? C[p + 5] : C[p + 6];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 4]) | 0; p = t0 > t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 177: { // cmp_b4_i4_j4
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+        case 178: { // cmp_b4_i4_j4
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
-          t1 = C[p + 3];
+          t1 = S[p + 3];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 4]; p = t0 === t1 ? C[p + 5] : C[p + 6];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 4]) | 0; p = t0 === t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 178: { // cmp_b4_i4_j5
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+        case 179: { // cmp_b4_i4_j5
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
-          t1 = C[p + 3];
+          t1 = S[p + 3];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 4]; p = t0 !== t1 ? C[p + 5] : C[p + 6];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 4]) | 0; p = t0 !== t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 179: { // cmp_b4_i4_j2
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+        case 180: { // cmp_b4_i4_j2
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
-          t1 = C[p + 3];
+          t1 = S[p + 3];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 4]; p = (t0 >>> 0) < (t1 >>> 0) ? C[p + 5] : C[p + 6];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 4]) | 0; p = (t0 >>> 0) < (t1 >>> 0) ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 180: { // cmp_b4_i4_jc
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+        case 181: { // cmp_b4_i4_jc
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
-          t1 = C[p + 3];
+          t1 = S[p + 3];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 4]; p = t0 < t1 ? C[p + 5] : C[p + 6];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 4]) | 0; p = t0 < t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 181: { // cmp_b4_i4_je
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+        case 182: { // cmp_b4_i4_je
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
-          t1 = C[p + 3];
+          t1 = S[p + 3];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 4]; p = t0 <= t1 ? C[p + 5] : C[p + 6];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 4]) | 0; p = t0 <= t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 182: { // cmp_b4_i4_jf
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+        case 183: { // cmp_b4_i4_jf
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
-          t1 = C[p + 3];
+          t1 = S[p + 3];
           t2 = (t0 - t1) | 0;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 4]; p = t0 > t1 ? C[p + 5] : C[p + 6];
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 4]) | 0; p = t0 > t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 183: { // cmp_b1_i1_j4
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+        case 184: { // cmp_b1_i1_j4
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + (a >>> 12)];
           if ((e & 1) !== 0) { w = 0; break; }
           t0 = M8[a ^ e];
-          t1 = C[p + 3];
+          t1 = S[p + 3];
           t2 = (t0 - t1) | 0;
-          fk = 12; fa = t0; fr = t2;
-          n -= C[p + 4]; p = t0 === t1 ? C[p + 5] : C[p + 6];
+          fk = 12; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 4]) | 0; p = t0 === t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 184: { // cmp_b1_i1_j5
-          a = (S[C[p + 1]] + C[p + 2]) | 0; e = T[B + (a >>> 12)];
+        case 185: { // cmp_b1_i1_j5
+          a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + (a >>> 12)];
           if ((e & 1) !== 0) { w = 0; break; }
           t0 = M8[a ^ e];
-          t1 = C[p + 3];
+          t1 = S[p + 3];
           t2 = (t0 - t1) | 0;
-          fk = 12; fa = t0; fr = t2;
-          n -= C[p + 4]; p = t0 !== t1 ? C[p + 5] : C[p + 6];
+          fk = 12; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 4]) | 0; p = t0 !== t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 185: { // cmp_h1_i1_j4
-          t0 = S8[C[p + 1]];
-          t1 = C[p + 2];
+        case 186: { // cmp_h1_i1_j4
+          t0 = S8[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
-          fk = 12; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t0 === t1 ? C[p + 4] : C[p + 5];
+          fk = 12; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t0 === t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 186: { // cmp_h1_i1_j5
-          t0 = S8[C[p + 1]];
-          t1 = C[p + 2];
+        case 187: { // cmp_h1_i1_j5
+          t0 = S8[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
-          fk = 12; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t0 !== t1 ? C[p + 4] : C[p + 5];
+          fk = 12; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t0 !== t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 187: { // cmp_h1_i1_j2
-          t0 = S8[C[p + 1]];
-          t1 = C[p + 2];
+        case 188: { // cmp_h1_i1_j2
+          t0 = S8[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
-          fk = 12; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t0 < t1 ? C[p + 4] : C[p + 5];
+          fk = 12; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t0 < t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 188: { // cmp_h1_i1_j6
-          t0 = S8[C[p + 1]];
-          t1 = C[p + 2];
+        case 189: { // cmp_h1_i1_j6
+          t0 = S8[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
-          fk = 12; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t0 <= t1 ? C[p + 4] : C[p + 5];
+          fk = 12; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t0 <= t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 189: { // cmp_h1_i1_j7
-          t0 = S8[C[p + 1]];
-          t1 = C[p + 2];
+        case 190: { // cmp_h1_i1_j7
+          t0 = S8[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
-          fk = 12; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t0 > t1 ? C[p + 4] : C[p + 5];
+          fk = 12; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t0 > t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 190: { // test_r4_r4_j4
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 191: { // test_r4_r4_j4
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = t0 & t1;
-          fk = 22; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t2 === 0 ? C[p + 4] : C[p + 5];
+          fk = 22; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t2 === 0 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 191: { // test_r4_r4_j5
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 192: { // test_r4_r4_j5
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = t0 & t1;
-          fk = 22; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t2 !== 0 ? C[p + 4] : C[p + 5];
+          fk = 22; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t2 !== 0 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 192: { // test_r4_r4_j8
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 193: { // test_r4_r4_j8
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = t0 & t1;
-          fk = 22; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t2 < 0 ? C[p + 4] : C[p + 5];
+          fk = 22; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t2 < 0 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 193: { // test_r4_r4_j9
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 194: { // test_r4_r4_j9
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = t0 & t1;
-          fk = 22; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t2 >= 0 ? C[p + 4] : C[p + 5];
+          fk = 22; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t2 >= 0 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 194: { // test_r4_r4_je
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 195: { // test_r4_r4_je
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = t0 & t1;
-          fk = 22; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t2 <= 0 ? C[p + 4] : C[p + 5];
+          fk = 22; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t2 <= 0 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 195: { // test_r4_r4_jf
-          t0 = S[C[p + 1]];
-          t1 = S[C[p + 2]];
+        case 196: { // test_r4_r4_jf
+          t0 = S[S[p + 1]];
+          t1 = S[S[p + 2]];
           t2 = t0 & t1;
-          fk = 22; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t2 > 0 ? C[p + 4] : C[p + 5];
+          fk = 22; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t2 > 0 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 196: { // test_h1_i1_j4
-          t0 = S8[C[p + 1]];
-          t1 = C[p + 2];
+        case 197: { // test_h1_i1_j4
+          t0 = S8[S[p + 1]];
+          t1 = S[p + 2];
           t2 = t0 & t1;
-          fk = 20; fa = t0; fr = t2;
-          n -= C[p + 3]; p = (t2 << 24) === 0 ? C[p + 4] : C[p + 5];
+          fk = 20; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = (t2 << 24) === 0 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 197: { // test_h1_i1_j5
-          t0 = S8[C[p + 1]];
-          t1 = C[p + 2];
+        case 198: { // test_h1_i1_j5
+          t0 = S8[S[p + 1]];
+          t1 = S[p + 2];
           t2 = t0 & t1;
-          fk = 20; fa = t0; fr = t2;
-          n -= C[p + 3]; p = (t2 << 24) !== 0 ? C[p + 4] : C[p + 5];
+          fk = 20; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = (t2 << 24) !== 0 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 198: { // test_h1_h1_j4
-          t0 = S8[C[p + 1]];
-          t1 = S8[C[p + 2]];
+        case 199: { // test_h1_h1_j4
+          t0 = S8[S[p + 1]];
+          t1 = S8[S[p + 2]];
           t2 = t0 & t1;
-          fk = 20; fa = t0; fr = t2;
-          n -= C[p + 3]; p = (t2 << 24) === 0 ? C[p + 4] : C[p + 5];
+          fk = 20; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = (t2 << 24) === 0 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 199: { // test_h1_h1_j5
-          t0 = S8[C[p + 1]];
-          t1 = S8[C[p + 2]];
+        case 200: { // test_h1_h1_j5
+          t0 = S8[S[p + 1]];
+          t1 = S8[S[p + 2]];
           t2 = t0 & t1;
-          fk = 20; fa = t0; fr = t2;
-          n -= C[p + 3]; p = (t2 << 24) !== 0 ? C[p + 4] : C[p + 5];
+          fk = 20; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = (t2 << 24) !== 0 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 200: { // dec_r4_j4
-          t0 = S[C[p + 1]];
+        case 201: { // dec_r4_j4
+          t0 = S[S[p + 1]];
           t1 = (t0 - 1) | 0;
-          S[C[p + 1]] = t1;
-          fk = (fk & 255) | 2560; fs = t1;
-          n -= C[p + 2]; p = t1 === 0 ? C[p + 3] : C[p + 4];
+          S[S[p + 1]] = t1;
+          fk = (fk & 255) | 2560; fs = t1 | 0;
+          n = (n - S[p + 2]) | 0; p = t1 === 0 ? S[p + 3] : S[p + 4];
           if (n < 0) break run; continue;
         }
-        case 201: { // dec_r4_j5
-          t0 = S[C[p + 1]];
+        case 202: { // dec_r4_j5
+          t0 = S[S[p + 1]];
           t1 = (t0 - 1) | 0;
-          S[C[p + 1]] = t1;
-          fk = (fk & 255) | 2560; fs = t1;
-          n -= C[p + 2]; p = t1 !== 0 ? C[p + 3] : C[p + 4];
+          S[S[p + 1]] = t1;
+          fk = (fk & 255) | 2560; fs = t1 | 0;
+          n = (n - S[p + 2]) | 0; p = t1 !== 0 ? S[p + 3] : S[p + 4];
           if (n < 0) break run; continue;
         }
-        case 202: { // dec_r4_j9
-          t0 = S[C[p + 1]];
+        case 203: { // dec_r4_j9
+          t0 = S[S[p + 1]];
           t1 = (t0 - 1) | 0;
-          S[C[p + 1]] = t1;
-          fk = (fk & 255) | 2560; fs = t1;
-          n -= C[p + 2]; p = t1 >= 0 ? C[p + 3] : C[p + 4];
+          S[S[p + 1]] = t1;
+          fk = (fk & 255) | 2560; fs = t1 | 0;
+          n = (n - S[p + 2]) | 0; p = t1 >= 0 ? S[p + 3] : S[p + 4];
           if (n < 0) break run; continue;
         }
-        case 203: { // sub_r4_i4_j4
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 204: { // sub_r4_i4_j4
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
-          S[C[p + 1]] = t2;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t0 === t1 ? C[p + 4] : C[p + 5];
+          S[S[p + 1]] = t2;
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t0 === t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 204: { // sub_r4_i4_j5
-          t0 = S[C[p + 1]];
-          t1 = C[p + 2];
+        case 205: { // sub_r4_i4_j5
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
-          S[C[p + 1]] = t2;
-          fk = 14; fa = t0; fr = t2;
-          n -= C[p + 3]; p = t0 !== t1 ? C[p + 4] : C[p + 5];
+          S[S[p + 1]] = t2;
+          fk = 14; fa = t0 | 0; fr = t2 | 0;
+          n = (n - S[p + 3]) | 0; p = t0 !== t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
         default:
-          throw new Error(`no record ${C[p]} at ${p}`);
+          throw new Error(`no record ${S[p]} at ${p}`);
         }
         // A memory access that the fast tables do not serve: fill the slot and try again, or run out of line.
-        if ((w & 2) === 0 && (T[B + (w << 20) + (a >>> 12)] & 1) !== 0 && (w === 0 ? m.ramForRead(a) : m.ramForWrite(a)) >= 0) continue;
-        S[19] = (P + (D[p] >> 6)) | 0;
-        x.remaining = n + headroom - (D[p] & 63);
+        if ((w & 2) === 0 && (S[B + (w << 20) + (a >>> 12)] & 1) !== 0 && (w === 0 ? m.ramForRead(a) : m.ramForWrite(a)) >= 0) continue;
+        S[19] = (P + (S[p + 2097152] >> 6)) | 0;
+        x.remaining = n + headroom - (S[p + 2097152] & 63);
         S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs; fk = -1;
-        const q = code.runSlowly(x, p, slot);
+        const q = code.runSlowly(x, p, slot) | 0;
         fk = S[10]; fa = S[11]; fr = S[12]; fs = S[20];
-        if (q < 0) { n -= (D[p] & 63) - q; p = -1; if (S[16] === 0 && n >= 0) continue run; break run; }
+        if (q < 0) { n = (n - (S[p + 2097152] & 63) + q) | 0; p = -1; if (S[16] === 0 && n >= 0) continue run; break run; }
         p = q;
-        if (S[16] !== 0) { n -= D[p] & 63; break run; }
+        if (S[16] !== 0) { n = (n - (S[p + 2097152] & 63)) | 0; break run; }
       }
     }
     // A link stands for its target, any other record for its own place.
-    if (p >= 0) S[9] = (P + (C[p] === 2 || C[p] === 3 ? C[p + 2] : D[p] >> 6)) | 0;
+    if (p >= 0) S[9] = (P + (S[p] === 2 || S[p] === 3 ? S[p + 2] : S[p + 2097152] >> 6)) | 0;
     S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
     x.remaining = n + headroom;
     return false;
@@ -1785,9 +1800,9 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
     // What ran out of line has the flags already and keeps its own account: finished iterations of a repeated instruction count.
     if (fk >= 0) {
       S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
-      x.remaining = n + headroom - (p >= 0 ? D[p] & 63 : 0);
+      x.remaining = n + headroom - (p >= 0 ? S[p + 2097152] & 63 : 0);
     }
-    if (!exited) S[9] = p >= 0 ? (P + (D[p] >> 6)) | 0 : eip;
+    if (!exited) S[9] = p >= 0 ? (P + (S[p + 2097152] >> 6)) | 0 : eip;
     if (thrown !== x.signal) throw thrown;
     return !exited;
   }

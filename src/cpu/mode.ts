@@ -19,6 +19,13 @@ const flatData = (S: Int32Array, segment: number): boolean =>
   S[SEG_LIMIT + segment] === -1 &&
   (S[SEG_ACCESS + segment] & FLAT_DATA_MASK) === FLAT_DATA;
 
+/** Whether the flavour in force is still right after `segment` alone was loaded. */
+export function keepsMode(S: Int32Array, segment: number): boolean {
+  if (segment > DS) return true;
+  if (segment === CS || segment === SS_) return false;
+  return flatData(S, segment) === ((S[MODE] & MODE_FLAT) !== 0);
+}
+
 /** The flavour that the segment registers ask for; remembered in MODE until a segment register changes. */
 export function currentMode(S: Int32Array): number {
   if (S[MODE] >= 0) return S[MODE];

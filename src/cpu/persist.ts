@@ -177,7 +177,7 @@ export function restoreCpu(cpu: Cpu, state: Unvalidated<CpuState>): void {
   cpu.tscOffset = tscOffset;
   cpu.delivering = null;
   cpu.updateInterruptEvent();
-  cpu.segmentChanged();
+  cpu.segmentsChanged();
   cpu.setCpl(cpl);
   cpu.code.clear();
 }

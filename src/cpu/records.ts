@@ -6,8 +6,9 @@ export const LINK = 2; // + word to patch, offset of the target from P: target i
 export const OUTSIDE = 3; // + unused, offset of the target from P: target in another page
 export const END = 4; // + cost, link
 export const COLD = 5; // + out-of-line form, instruction
-export const HANDLER = 6; // + handler, instruction
-export const CROSSING = 7; // + nothing
-export const FIRST_HOT = 8;
+export const HANDLER = 6; // + handler, instruction: goes on behind it unless the handler went elsewhere
+export const TRANSFER = 7; // + handler, instruction: ends the block
+export const CROSSING = 8; // + nothing
+export const FIRST_HOT = 9;
 /** Most instructions of a block; also the headroom of an exact stop. */
 export const BLOCK_LIMIT = 63;

@@ -124,7 +124,7 @@ export interface Row {
   mayFault: boolean;
   /** Can raise one even if its E operand is a register. What counts for one instruction tells `canFault`. */
   registerFormMayFault: boolean;
-  /** Ends a basic block. Every handler does; of the emitters only branches. */
+  /** Ends a basic block: control does not, or not always, go on behind it. */
   endsBlock: boolean;
   privilege: PrivilegeCheck | null;
   exits: ExitName | null;

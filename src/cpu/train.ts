@@ -21,6 +21,7 @@ import {
 } from '../base/registers.ts';
 import { PhysicalMemory } from '../mmu/physical-memory.ts';
 import { PortSpace } from '../mmu/port-space.ts';
+import { RECORDS_END } from './core-words.ts';
 import { Cpu } from './cpu.ts';
 import { HOT_FORMS } from './forms.generated.ts';
 import { interpret } from './interpreter.generated.ts';
@@ -61,7 +62,7 @@ function scratch(): Cpu {
     S[SEG_LIMIT + segment] = -1;
     S[SEG_ACCESS + segment] = segment === 1 ? 0xc09b : 0xc093;
   }
-  cpu.segmentChanged();
+  cpu.segmentsChanged();
   return cpu;
 }
 
@@ -149,7 +150,7 @@ export function trainInterpreter(): void {
   const { words, places, tags, entries } = cpu.code;
   const page = entries[tags.findIndex((tag) => tag >= 0)] as Int32Array;
   const stop = page[STOP] as number;
-  const record = words.length - 64;
+  const record = RECORDS_END - 64;
   // All forms in each pass, not all passes of each form: the engine may begin to compile before the training is over.
   for (const [a, b, base, displacement] of PASSES) {
     for (let number = FIRST_HOT; number < FIRST_HOT + HOT_FORMS.length; number++) {

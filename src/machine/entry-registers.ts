@@ -43,6 +43,6 @@ export function loadEntry(cpu: Cpu, entry: EntryRegisters): void {
   S[GDTR_LIMIT] = entry.gdtr.limit;
   S[IDTR_BASE] = entry.idtr.base;
   S[IDTR_LIMIT] = entry.idtr.limit;
-  cpu.segmentChanged();
+  cpu.segmentsChanged();
   cpu.setCpl(0);
 }

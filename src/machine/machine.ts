@@ -54,13 +54,13 @@ export type StopReason =
 export interface RunOptions {
   /** Stop after so many retired instructions, exactly. @defaultValue no limit */
   readonly maxInstructions?: number;
-  /** Looked at now and then (every 2^20 instructions at most, at fixed points of virtual time): true stops the run. */
+  /** Looked at now and then (every 2^16 instructions at most, at fixed points of virtual time): true stops the run. */
   readonly until?: () => boolean;
 }
 
 const MEBIBYTE = 0x10_0000;
-/** Instructions between two looks at `until`. */
-const LOOK = 1 << 20;
+/** Instructions between two looks at `until`. Each is also an occasion for the engine to go over to the compiled form of the loop. */
+const LOOK = 1 << 16;
 /** A halted processor that so many alarms in a row did not wake is taken to be halted for ever. */
 const FRUITLESS_ALARMS = 10_000;
 

@@ -95,6 +95,6 @@ export function writeRegisters(cpu: Cpu, values: WritableRegisters): void {
   if (values.gdtr) [S[GDTR_BASE], S[GDTR_LIMIT]] = [values.gdtr.base, values.gdtr.limit];
   if (values.idtr) [S[IDTR_BASE], S[IDTR_LIMIT]] = [values.idtr.base, values.idtr.limit];
   if (values.eflags !== undefined) cpu.setFlags(values.eflags);
-  cpu.segmentChanged();
+  cpu.segmentsChanged();
   cpu.setCpl(values.cpl ?? (S[CPL] as number));
 }

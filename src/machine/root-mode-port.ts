@@ -162,7 +162,7 @@ export class RootModePort implements RootMode {
       const tss = this.#descriptor(tables.tr);
       setBusy(cpu, tss);
       install(cpu, TR, tables.tr, tss);
-      cpu.segmentChanged();
+      cpu.segmentsChanged();
       cpu.setFlags(2);
       S[INTERRUPTIBILITY] = 0;
       S[EIP] = this.gate;

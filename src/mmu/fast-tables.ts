@@ -7,6 +7,8 @@
 /** Distance of the write half of a context from its read half. */
 export const WRITE_HALF = 1 << 20;
 const CONTEXT_WORDS = 1 << 21;
+/** Words of the tables of so many contexts. */
+export const fastTableWords = (contexts: number): number => contexts * CONTEXT_WORDS;
 
 /** Low bits of a write entry whose frame has a page flag. */
 export const HELD = 3;
@@ -49,8 +51,8 @@ export class FastTables {
   /** Frames that some write slot names, one byte each: the others need no search. */
   readonly #writable: Uint8Array;
 
-  constructor(contexts: number, frames: number) {
-    this.T = new Int32Array(contexts * CONTEXT_WORDS);
+  constructor(contexts: number, frames: number, tables: Int32Array = new Int32Array(fastTableWords(contexts))) {
+    this.T = tables;
     this.#writable = new Uint8Array(frames);
     this.contexts = Array.from({ length: contexts }, (_, index) => ({
       index,
@@ -71,7 +73,7 @@ export class FastTables {
     let c = this.contexts[keep === this.contexts[0] ? 1 : 0];
     for (const other of this.contexts) {
       if (other.lastUse >= 0 && other.vpid === vpid && other.eptrta === eptrta && other.class === cls) {
-        other.lastUse = ++this.#uses;
+        this.use(other);
         return other;
       }
       if (other !== keep && other.lastUse < c.lastUse) c = other;
@@ -84,6 +86,11 @@ export class FastTables {
     c.class = cls;
     c.lastUse = ++this.#uses;
     return c;
+  }
+
+  /** Notes that a context comes into force. */
+  use(c: FastContext): void {
+    c.lastUse = ++this.#uses;
   }
 
   /** Copies a translation of one 4-KiB page of RAM. */

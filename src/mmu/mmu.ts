@@ -26,6 +26,8 @@ export interface MmuOptions {
   readonly registers: Int32Array;
   /** Fast contexts, 2 to 31: 8 MiB each once used. @defaultValue 16 */
   readonly contexts?: number;
+  /** Where the fast tables shall stand: fastTableWords(contexts) words. @defaultValue an array of their own */
+  readonly fastTables?: Int32Array;
   /** @defaultValue unlimited */
   readonly cache?: TranslationCacheOptions;
   readonly observer?: MmuObserver;
@@ -53,7 +55,7 @@ export class Mmu {
     if (!(Number.isInteger(contexts) && contexts >= 2 && contexts <= 31))
       throw new InvalidInput(`fast contexts: ${contexts}, must be 2 to 31`);
     const counts = this.counts;
-    const caches = new TranslationCaches(cache, contexts, memory.bytes >>> 12, counts);
+    const caches = new TranslationCaches(cache, contexts, memory.bytes >>> 12, counts, options.fastTables);
     this.#memory = memory;
     this.#S = registers;
     this.#eptOptions = options.ept ?? { physicalAddressBits: 36, executeOnly: false };
@@ -198,13 +200,8 @@ export class Mmu {
     return this.#ram(linear, WRITE, WRITE_HALF);
   }
 
-  /** The same for an implicit supervisor write of `bytes` bytes, which must lie in one page. */
-  ramForSystemWrite(linear: number, bytes: number): number {
-    if ((linear & 0xfff) + bytes > 0x1000) return -1;
-    return this.#ram(linear, WRITE, WRITE_HALF, this.#translator.contextFor(false));
-  }
-
-  #ram(linear: number, access: number, half: number, c = this.#translator.context): number {
+  #ram(linear: number, access: number, half: number): number {
+    const c = this.#translator.context;
     this.#translator.at(c, linear, access);
     const at = c.base + half + (linear >>> 12);
     const e = this.T[at];
@@ -214,6 +211,18 @@ export class Mmu {
     if (this.#memory.pageFlags[physical >>> 12] !== 0) return -1;
     this.caches.fast.release(at, physical >>> 12);
     return physical;
+  }
+
+  /** Bus address of `bytes` bytes in one page for an implicit supervisor read, from the fast tables as they are; −1 if they do not say. */
+  systemRam(linear: number, bytes: number): number {
+    const e = this.T[this.#translator.contextFor(false).base + (linear >>> 12)];
+    return (e & 3) === 0 && (linear & 0xfff) + bytes <= 0x1000 ? e ^ linear : -1;
+  }
+
+  /** The same for writes. */
+  systemRamForWrite(linear: number, bytes: number): number {
+    const e = this.T[this.#translator.contextFor(false).base + WRITE_HALF + (linear >>> 12)];
+    return (e & 3) === 0 && (linear & 0xfff) + bytes <= 0x1000 ? e ^ linear : -1;
   }
 
   /** Bus address of a byte to be executed; −1 if it is not RAM. */

@@ -22,9 +22,15 @@ export class TranslationCaches {
   /** Copies of guest-physical translations for walks; null where each lookup is to be seen or drawn. */
   readonly front: GuestFront | null;
 
-  constructor(options: TranslationCacheOptions, contexts: number, frames: number, counts: MmuCounts) {
+  constructor(
+    options: TranslationCacheOptions,
+    contexts: number,
+    frames: number,
+    counts: MmuCounts,
+    tables?: Int32Array,
+  ) {
     this.policy = new TranslationPolicy(options);
-    this.fast = new FastTables(contexts, frames);
+    this.fast = new FastTables(contexts, frames, tables);
     const dropped: Dropped = (page, shift, mask, flags) => {
       if (mask !== 0) this.fast.kill(page, shift, mask);
       if ((flags & ENTRY_FETCHED) !== 0) this.fast.generation++;

@@ -75,7 +75,13 @@ export class Translator {
   /** Puts the context of this VPID, EPT root and class into force. `anew`: the spaces of the stores are others than they were. */
   select(vpid: number, eptrta: number, cls: number, anew = false): void {
     const c = this.context;
-    this.context = this.#caches.fast.select(vpid, eptrta, cls, c);
+    const other = this.#other;
+    if (other !== null && other.class === cls && other.vpid === vpid && other.eptrta === eptrta) {
+      // There and back again between rings.
+      this.#caches.fast.use(other);
+      this.context = other;
+    } else this.context = this.#caches.fast.select(vpid, eptrta, cls, c);
+    if (this.context !== c) this.#other = c;
     if (anew || c.vpid !== vpid || c.eptrta !== eptrta) this.#selectSpace();
   }
 

@@ -88,7 +88,7 @@ export class Processor extends VectorMachine {
       S[SEG_SELECTOR + segment] = segment === CS ? 0x1b : 0x23;
       S[SEG_ACCESS + segment] |= 0x60;
     }
-    cpu.segmentChanged();
+    cpu.segmentsChanged();
     S[CPL] = 3;
     cpu.setCpl(3);
     cpu.setFlags((cpu.getFlags() & ~0x3000) | (iopl << 12));

@@ -56,7 +56,7 @@ export class VectorMachine {
     }
     S[IDTR_BASE] = 0;
     S[IDTR_LIMIT] = 0x3ff;
-    cpu.segmentChanged();
+    cpu.segmentsChanged();
     cpu.setCpl(0);
   }
 
@@ -86,7 +86,7 @@ export class VectorMachine {
       S[SEG_LIMIT + segment] = -1;
       S[SEG_ACCESS + segment] = FLAT | (segment === CS ? CODE_ACCESS : DATA_ACCESS);
     }
-    cpu.segmentChanged();
+    cpu.segmentsChanged();
     cpu.setCpl(0);
   }
 

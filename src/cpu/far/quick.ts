@@ -21,8 +21,6 @@ import {
   FLAG_TF,
   FLAG_VM,
   FS,
-  GDTR_BASE,
-  GDTR_LIMIT,
   GS,
   IDTR_BASE,
   IDTR_LIMIT,
@@ -38,59 +36,27 @@ import {
 } from '../../base/registers.ts';
 import type { Cpu } from '../cpu.ts';
 import { MODE_CODE32, MODE_FLAT } from '../mode.ts';
+import { flatAccess, setFlat } from './flat.ts';
 
 const FLAT32 = MODE_CODE32 | MODE_FLAT;
-/** Descriptor of base 0 and limit 4 GiB, 32 bits: low word, and what the high word is beside access rights, AVL and bit 21. */
-const FLAT_LOW = 0xffff;
-const FLAT_HIGH = 0x00cf_0000;
-const FLAT_HIGH_MASK = 0xffcf_00ff | 0;
 /** Access bytes: present, accessed; code is not conforming, its readability does not matter. */
 const CODE_MASK = 0xfd;
 const CODE0 = 0x99;
 const CODE3 = 0xf9;
 const DATA0 = 0x93;
 const DATA3 = 0xf3;
-const ACCESS0 = 0xc000;
 const FRAME = 20;
 
-/** The access byte of a flat descriptor of the GDT, −1 if it is anything else. */
-function flatAccess(cpu: Cpu, selector: number): number {
-  const { S, mmu } = cpu;
-  if ((selector & 4) !== 0 || (selector & 0xfffc) === 0) return -1;
-  const at = selector & 0xfff8;
-  if (at + 7 > S[GDTR_LIMIT] >>> 0) return -1;
-  const address = (S[GDTR_BASE] + at) | 0;
-  if (mmu.readSystem32(address) !== FLAT_LOW) return -1;
-  const high = mmu.readSystem32((address + 4) | 0);
-  return (high & FLAT_HIGH_MASK) === FLAT_HIGH ? (high >>> 8) & 0xff : -1;
-}
-
-function setFlat(S: Int32Array, segment: number, selector: number, access: number): void {
-  S[SEG_SELECTOR + segment] = selector;
-  S[SEG_BASE + segment] = 0;
-  S[SEG_LIMIT + segment] = -1;
-  S[SEG_ACCESS + segment] = access | ACCESS0;
-}
-
-/** INT n (SDM Vol. 2, "INT n", INTER-PRIVILEGE-LEVEL-INTERRUPT). False: not such a case. A fault on the way is left to the procedure
- *  that knows what a fault during delivery means: it meets it again. */
+/** INT n (SDM Vol. 2, "INT n", INTER-PRIVILEGE-LEVEL-INTERRUPT). False: not such a case. */
 export function quickInterrupt(cpu: Cpu, vector: number, length: number): boolean {
-  try {
-    return enterRing0(cpu, vector, length);
-  } catch (thrown) {
-    if (thrown !== cpu.signal) throw thrown;
-    return false;
-  }
-}
-
-function enterRing0(cpu: Cpu, vector: number, length: number): boolean {
-  const { S, mmu } = cpu;
+  const { S, mmu, memory } = cpu;
   if (S[CPL] !== 3 || S[MODE] !== FLAT32 || (S[CR0] & CR0_PE) === 0) return false;
-  const at = vector * 8;
-  if (at + 7 > S[IDTR_LIMIT] >>> 0) return false;
-  const address = (S[IDTR_BASE] + at) | 0;
-  const low = mmu.readSystem32(address);
-  const high = mmu.readSystem32((address + 4) | 0);
+  const place = vector * 8;
+  if (place + 7 > S[IDTR_LIMIT] >>> 0) return false;
+  const gate = mmu.systemRam((S[IDTR_BASE] + place) | 0, 8);
+  if (gate < 0) return false;
+  const low = memory.ram32(gate);
+  const high = memory.ram32(gate + 4);
   // Present, DPL 3, 32-bit interrupt (E) or trap (F) gate
   if ((high & 0xfe00) !== 0xee00) return false;
   const selector = low >>> 16;
@@ -98,16 +64,17 @@ function enterRing0(cpu: Cpu, vector: number, length: number): boolean {
   if ((code & CODE_MASK) !== CODE0) return false;
   // Stack of ring 0 from a 32-bit TSS
   if ((S[SEG_ACCESS + TR] & (AR_UNUSABLE | 8)) !== 8 || S[SEG_LIMIT + TR] >>> 0 < 9) return false;
-  const tss = (S[SEG_BASE + TR] + 4) | 0;
-  const esp = mmu.readSystem32(tss);
-  const ss = mmu.readSystem16((tss + 4) | 0);
+  const tss = mmu.systemRam((S[SEG_BASE + TR] + 4) | 0, 8);
+  if (tss < 0) return false;
+  const esp = memory.ram32(tss);
+  const ss = memory.ram32(tss + 4) & 0xffff;
   if ((ss & 3) !== 0 || flatAccess(cpu, ss) !== DATA0) return false;
-  const frame = mmu.ramForSystemWrite((esp - FRAME) | 0, FRAME);
+  const frame = mmu.systemRamForWrite((esp - FRAME) | 0, FRAME);
   if (frame < 0 || (frame & 3) !== 0) return false;
 
   if (cpu.observer !== null) tell(cpu, vector, length);
   const flags = cpu.settleFlags();
-  const words = cpu.memory.i32;
+  const words = memory.i32;
   const k = frame >> 2;
   words[k] = S[START_EIP] + length;
   words[k + 1] = S[SEG_SELECTOR + CS];
@@ -136,10 +103,9 @@ function tell(cpu: Cpu, vector: number, instructionLength: number): void {
 /** IRETD to ring 3 (SDM Vol. 2, "IRET/IRETD", RETURN-TO-OUTER-PRIVILEGE-LEVEL). `writable`: flags that come from the stack. False: not
  *  such a case. */
 export function quickReturn(cpu: Cpu, writable: number): boolean {
-  const { S, mmu } = cpu;
+  const { S } = cpu;
   if (S[CPL] !== 0 || S[MODE] !== FLAT32) return false;
-  const esp = S[ESP];
-  const frame = (esp & 0xfff) <= 0x1000 - FRAME ? mmu.ramForRead(esp) : -1;
+  const frame = cpu.mmu.systemRam(S[ESP], FRAME);
   if (frame < 0 || (frame & 3) !== 0) return false;
   const words = cpu.memory.i32;
   const k = frame >> 2;

@@ -38,6 +38,7 @@ import {
   TYPE_WRITABLE,
   tableOf,
 } from './descriptors.ts';
+import { loadFlatData } from './flat.ts';
 
 /** What a real-mode load makes of a segment's type: present, writable, accessed data of ring 0. */
 const REAL_MODE_RIGHTS = 0x93;
@@ -82,7 +83,7 @@ export function install(cpu: Cpu, segment: number, selector: number, d: Descript
   S[SEG_BASE + segment] = d.base;
   S[SEG_LIMIT + segment] = d.limit;
   S[SEG_ACCESS + segment] = d.access;
-  cpu.segmentChanged();
+  cpu.segmentChanged(segment);
 }
 
 /** Makes a segment register null: every access through it faults. */
@@ -92,7 +93,7 @@ export function installNull(cpu: Cpu, segment: number, selector: number): void {
   S[SEG_BASE + segment] = 0;
   S[SEG_LIMIT + segment] = 0;
   S[SEG_ACCESS + segment] = AR_UNUSABLE;
-  cpu.segmentChanged();
+  cpu.segmentChanged(segment);
 }
 
 /** Load in real-address mode: the base follows from the selector. Limit, granularity and size stay what protected mode left
@@ -104,7 +105,7 @@ export function loadReal(cpu: Cpu, segment: number, selector: number): void {
   S[SEG_BASE + segment] = selector << 4;
   if (access & AR_UNUSABLE) S[SEG_LIMIT + segment] = 0xffff;
   S[SEG_ACCESS + segment] = (access & 0xf000) | REAL_MODE_RIGHTS;
-  cpu.segmentChanged();
+  cpu.segmentChanged(segment);
 }
 
 /** The descriptor of `selector`, which must lie within its table, else `vector` with the selector as error code. */
@@ -144,7 +145,7 @@ function dataDescriptor(cpu: Cpu, selector: number, cpl: number): Descriptor {
 export function loadSegment(cpu: Cpu, segment: number, selector: number, cpl: number = cpu.S[CPL]): void {
   if ((cpu.S[CR0] & CR0_PE) === 0) loadReal(cpu, segment, selector);
   else if (segment !== SS_ && isNull(selector)) installNull(cpu, segment, selector);
-  else {
+  else if (cpl !== cpu.S[CPL] || !loadFlatData(cpu, segment, selector)) {
     const d = segment === SS_ ? stackDescriptor(cpu, selector, cpl, GP, 0) : dataDescriptor(cpu, selector, cpl);
     setAccessed(cpu, d);
     install(cpu, segment, selector, d);

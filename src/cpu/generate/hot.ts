@@ -81,7 +81,7 @@ class HotContext implements EmitContext {
   }
 
   #word(k: number, n = 0): string {
-    return `C[p + ${(this.#at[k] as number) + n}]`;
+    return `S[p + ${(this.#at[k] as number) + n}]`;
   }
 
   line(code: string): void {
@@ -142,7 +142,7 @@ class HotContext implements EmitContext {
   /** Translates a linear address by the fast tables: afterwards \`a ^ e\` is its place in memory. One table entry, one test;
    *  what does not pass leaves the switch for the slow path, with nothing changed yet. */
   #translate(address: string, width: number, half: 0 | typeof WRITE_HALF): void {
-    this.line(`a = ${address}; e = T[B + ${half === 0 ? '' : `${half} + `}(a >>> 12)];`);
+    this.line(`a = ${address}; e = S[B + ${half === 0 ? '' : `${half} + `}(a >>> 12)];`);
     const test = width === 1 ? 'e & 1' : `(e | a) & ${width - 1}`;
     // Only the first access of an instruction is tried again after a fill; a second one runs out of line.
     const want = (half === 0 ? 0 : 1) | (this.#accesses++ === 0 ? 0 : 2);
@@ -183,19 +183,19 @@ class HotContext implements EmitContext {
     if (typeof kind === 'number') this.#compared = { kind, a, b: this.#b, r };
     const code = { 1: 0, 2: 1, 4: 2 }[this.width];
     const whole = typeof kind === 'number' ? `${kind + code}` : `${kind} + ${code}`;
-    this.line(`fk = ${whole}; fa = ${a}; fr = ${r};`);
+    this.line(`fk = ${whole}; fa = ${a} | 0; fr = ${r} | 0;`);
   }
 
   step(kind: number, r: string): void {
     this.#compared = { kind: -1, a: '0', b: '0', r };
     const code = { 1: 0, 2: 1, 4: 2 }[this.width];
-    this.line(`fk = (fk & 255) | ${kind | (code << 8)}; fs = ${r};`);
+    this.line(`fk = (fk & 255) | ${kind | (code << 8)}; fs = ${r} | 0;`);
   }
 
   /** The word behind the operands holds the condition code. */
   condition(): string {
     this.line(STORE_FLAGS);
-    return `condition(S, C[p + ${operandWords(this.#form)}])`;
+    return `condition(S, S[p + ${operandWords(this.#form)}])`;
   }
 
   carry(): string {
@@ -239,7 +239,7 @@ class HotContext implements EmitContext {
 
   branch(condition: string): void {
     const at = operandWords(this.#form) + (this.#form.operation === 'jcc' ? 1 : 0);
-    this.line(`n -= C[p + ${at}]; p = ${condition} ? C[p + ${at + 1}] : C[p + ${at + 2}];`);
+    this.line(`n = (n - S[p + ${at}]) | 0; p = ${condition} ? S[p + ${at + 1}] : S[p + ${at + 2}];`);
     this.#leave();
   }
 
@@ -251,26 +251,26 @@ class HotContext implements EmitContext {
   /** Words: cost, link of the target, and for a call the offset of the return address from P. */
   relative(call: boolean): void {
     const at = operandWords(this.#form);
-    if (call) this.push(`(P + C[p + ${at + 2}]) | 0`);
-    this.line(`n -= C[p + ${at}]; p = C[p + ${at + 1}];`);
+    if (call) this.push(`(P + S[p + ${at + 2}]) | 0`);
+    this.line(`n = (n - S[p + ${at}]) | 0; p = S[p + ${at + 1}];`);
     this.#leave();
   }
 
   indirect(target: string, call: boolean): void {
     const at = operandWords(this.#form);
-    if (call) this.push(`(P + C[p + ${at + 1}]) | 0`);
-    this.#goTo(target, `C[p + ${at}]`);
+    if (call) this.push(`(P + S[p + ${at + 1}]) | 0`);
+    this.#goTo(target, `S[p + ${at}]`);
   }
 
   ret(extra: string | null): void {
     const target = this.pop();
     if (extra !== null) this.line(`S[4] += ${extra};`);
-    this.#goTo(target, `C[p + ${operandWords(this.#form)}]`);
+    this.#goTo(target, `S[p + ${operandWords(this.#form)}]`);
   }
 
   /** Stays in the page when the target is in it and known; else through the dispatcher. */
   #goTo(target: string, cost: string): void {
-    this.line(`n -= ${cost};`);
+    this.line(`n = (n - ${cost}) | 0;`);
     const q = this.temp(`(${target} & -4096) === P ? E[${target} & 4095] : 0`);
     this.line(`if (${q} !== 0 && n >= 0) { p = ${q}; continue; }`);
     this.line(`S[${R.eip}] = ${target}; p = -1; if (n < 0) break run; continue run;`);
@@ -329,7 +329,7 @@ export function hotCase(form: HotForm): string {
   }
   if (!context.ended) {
     const condition = form.operation === 'setcc' || form.operation === 'cmovcc' ? 1 : 0;
-    context.line(`p += ${operandWords(form) + condition}; continue;`);
+    context.line(`p = (p + ${operandWords(form) + condition}) | 0; continue;`);
   }
   if (context.temporaries > TEMPORARIES) throw new Error(`${hotName(form)} needs more temporaries`);
   return context.lines.join('\n');

@@ -49,7 +49,7 @@ export function row(
     flagsUndefined: flags.undefined,
     mayFault: faults || (!known.addressOnly && operands.some((o) => /^[EMO]|^Rv\/Mw/.test(o))),
     registerFormMayFault: faults,
-    endsBlock: !emitted || known.branch === true,
+    endsBlock: known.branch === true || known.by === 'vmx' || known.by === 'undefined' || known.by === 'unimplemented',
     privilege: null,
     exits: null,
     lockable: known.lockable === true && /^[EM]/.test(operands[0] ?? ''),

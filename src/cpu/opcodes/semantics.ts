@@ -34,7 +34,7 @@ export interface SemanticsFacts {
   readonly undefined?: number;
   /** A count of 0 leaves all flags alone; a count of 1 leaves OF defined. */
   readonly counted?: boolean;
-  /** An emitter that transfers control. Handlers end the block anyway. */
+  /** Transfers control. */
   readonly branch?: boolean;
   /** Whether it can fault apart from a memory operand. Of the emitters and integer handlers: no unless said so. */
   readonly faults?: boolean;
@@ -49,7 +49,7 @@ const ALL = ARITHMETIC_FLAGS;
 const SYSTEM = FLAG_TF | FLAG_IF | FLAG_IOPL | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC | FLAG_VIF | FLAG_VIP | FLAG_ID;
 const WHOLE = ALL | DF | SYSTEM;
 /** An event that goes through the IDT pushes EFLAGS and clears some. */
-const EVENT = { read: WHOLE, written: FLAG_TF | FLAG_IF | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC };
+const EVENT = { branch: true, read: WHOLE, written: FLAG_TF | FLAG_IF | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC };
 const LOGIC = { written: ALL, undefined: AF };
 const SHIFT = { written: ALL, undefined: AF | OF, counted: true };
 const ROTATE = { written: CF | OF, undefined: OF, counted: true };
@@ -124,11 +124,11 @@ const emitters = facts('emitter', {
 });
 
 const far = facts('far', {
-  jmpFar: {},
-  callFar: {},
-  retFar: {},
-  retFarImmediate: {},
-  iret: { read: WHOLE, written: WHOLE },
+  jmpFar: { branch: true },
+  callFar: { branch: true },
+  retFar: { branch: true },
+  retFarImmediate: { branch: true },
+  iret: { branch: true, read: WHOLE, written: WHOLE },
   intN: EVENT,
   int3: EVENT,
   int1: EVENT,
@@ -155,7 +155,7 @@ const far = facts('far', {
 });
 
 const system = facts('system', {
-  hlt: {},
+  hlt: { branch: true },
   cli: { read: FLAG_IOPL, written: FLAG_IF | FLAG_VIF },
   sti: { read: FLAG_IOPL, written: FLAG_IF | FLAG_VIF },
   pushf: { read: WHOLE },

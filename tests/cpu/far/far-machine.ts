@@ -187,7 +187,7 @@ export class FarMachine {
     S[SEG_BASE + segment] = (low >>> 16) | ((high & 0xff) << 16) | (high & 0xff00_0000);
     S[SEG_LIMIT + segment] = high & (1 << 23) ? (units << 12) | 0xfff : units;
     S[SEG_ACCESS + segment] = ((high >>> 8) & 0xf0ff) | (segment < LDTR ? 1 : 0);
-    this.cpu.segmentChanged();
+    this.cpu.segmentsChanged();
   }
 
   /** Real-address mode: segments as after reset, IDT at 0, running at 0000:1000 with the stack below 2000h. */
@@ -204,7 +204,7 @@ export class FarMachine {
     S[IDTR_LIMIT] = 0x3ff;
     S[EIP] = 0x1000;
     S[ESP] = 0x2000;
-    this.cpu.segmentChanged();
+    this.cpu.segmentsChanged();
     return this;
   }
 

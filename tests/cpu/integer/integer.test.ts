@@ -128,7 +128,7 @@ test('ENTER copies the frame pointers of the enclosing levels', () => {
 test('PUSHA and ENTER that meet the end of the stack segment change neither registers nor memory', () => {
   const p = new Processor();
   p.S[SEG_LIMIT + SS_] = 0x7fff;
-  p.cpu.segmentChanged();
+  p.cpu.segmentsChanged();
   for (const code of [[0x60], [0xc8, 0, 0, 4]]) {
     // Bytes 0 to 7 of the segment are there, what comes below wraps to its far end. #SS cannot be delivered on such a stack.
     p.set({ esp: 8, eax: 0x55, ebp: 0x1000 });

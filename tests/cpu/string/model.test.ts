@@ -136,7 +136,7 @@ function scatteredProcessor(): Processor {
   p.S[CR0] = cr0 | CR0_PG;
   p.cpu.mmu.controlRegistersChanged(cr0, 0);
   for (const segment of [DS, ES]) p.S[SEG_BASE + segment] = REGION;
-  p.cpu.segmentChanged();
+  p.cpu.segmentsChanged();
   return p;
 }
 

@@ -29,7 +29,7 @@ test('without an iteration a repeated instruction still counts as one, and touch
 test('a fault in the middle leaves the registers as the iterations before it made them', () => {
   const p = new Processor();
   p.S[SEG_LIMIT + ES] = DATA + 0x17ff;
-  p.cpu.segmentChanged();
+  p.cpu.segmentsChanged();
   p.set({ ecx: 0x1000, edi: DATA + 0xff0, eax: 0x77 });
   p.load(0xf3, 0xaa); // rep stosb
   const start = p.cpu.now();
@@ -51,7 +51,7 @@ test('REP STOS over the instructions that follow it takes effect', () => {
 test('16-bit addresses wrap around within the segment', () => {
   const p = new Processor();
   for (const segment of [DS, ES]) p.S[SEG_BASE + segment] = 0x1_0000;
-  p.cpu.segmentChanged();
+  p.cpu.segmentsChanged();
   p.memory.write8(0x1_ffff, 0x11);
   p.memory.write8(0x1_0000, 0x22);
   p.set({ ecx: 0x5555_0002, esi: 0x1234_ffff, edi: 0x4000 });
@@ -91,7 +91,7 @@ test('INS reads the port only once the destination is known to be writable; OUTS
   expect(log).toEqual(['write 1 44', 'write 1 33']);
   log.length = 0;
   p.S[SEG_LIMIT + ES] = 0xff;
-  p.cpu.segmentChanged();
+  p.cpu.segmentsChanged();
   p.set({ edi: DATA });
   expect(p.execute1(0x6d)).toBe(GP);
   expect(log).toEqual([]);
