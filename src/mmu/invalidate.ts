@@ -1,9 +1,10 @@
 /** What is cached and what kills it (SDM Vol. 3, "Invalidation of TLBs and Paging-Structure Caches"; "Invalidating Cached
  *  Translation Information" of VMX), as one row an event. Nothing is killed beyond what its row says. */
 
+import type { LinearStore } from './linear-store.ts';
 import type { MmuCounts, TlbEvent } from './observer.ts';
 import { NO_EPT, type Space } from './space.ts';
-import { ENTRY_PIECE, type Store } from './store.ts';
+import { ENTRY_PIECE } from './store.ts';
 import type { TranslationCaches } from './translation-caches.ts';
 import { structureKey } from './walker.ts';
 
@@ -80,7 +81,7 @@ export function invalidate(caches: TranslationCaches, counts: MmuCounts, event: 
 const isAddress = (scope: Scope): boolean => scope === 'address' || scope === 'addressOfVpid' || scope === 'page';
 
 /** The spaces that a scope is about. */
-function spacesOf(store: Store, scope: Scope, target: Target): readonly Space[] {
+function spacesOf(store: LinearStore, scope: Scope, target: Target): readonly Space[] {
   switch (scope) {
     case 'none':
       return [];
@@ -128,13 +129,13 @@ function killLinear(caches: TranslationCaches, scope: Scope, target: Target): vo
 
 /** A page may be cached in pieces where EPT has smaller pages than the guest: they go together
  *  (SDM Vol. 3, "Details of TLB Use": INVLPG invalidates any and all of them). */
-function killPage(store: Store, space: Space, page: number): void {
+function killPage(store: LinearStore, space: Space, page: number): void {
   store.removePage(space, page);
   if (space.plain.pieces + space.global.pieces === 0) return;
   const first = page & ~0x3ff;
   for (let p = first; p < first + 0x400; p++) {
     const e = store.peek(space, p);
-    if (e >= 0 && (store.flags[e] & ENTRY_PIECE) !== 0) store.remove(e);
+    if (e >= 0 && (store.flagsOf(e) & ENTRY_PIECE) !== 0) store.remove(e);
   }
 }
 

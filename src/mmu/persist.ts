@@ -1,10 +1,10 @@
 /** The memory unit as plain data. The fast tables are no part of it: nothing depends on them. */
 import { InvalidInput, type Unvalidated } from '../base/errors.ts';
 import { boolean, dword, int32, integer, list, record } from '../base/validate.ts';
+import type { LinearStore } from './linear-store.ts';
 import type { Mmu } from './mmu.ts';
 import { type MmuCounts, newCounts } from './observer.ts';
 import { NO_EPT } from './space.ts';
-import type { Store } from './store.ts';
 
 /** One store: entries as [index, key, frame, guestFrame, flags, stamp] under their tags, newest first. */
 export interface StoreState {
@@ -44,7 +44,8 @@ export function saveMmu(mmu: Mmu): MmuState {
   };
 }
 
-function saveStore(store: Store): StoreState {
+function saveStore(store: LinearStore): StoreState {
+  let nth = 0;
   const tags = [...store.spaces.all()].flatMap((space) => [space.plain, space.global]);
   return {
     ...store.freeList(),
@@ -54,14 +55,7 @@ function saveStore(store: Store): StoreState {
       eptrta: tag.eptrta,
       global: tag.global,
       id: tag.id,
-      entries: [...store.entries(tag)].map((e) => [
-        e,
-        store.key[e],
-        store.frame[e],
-        store.guestFrame[e],
-        store.flags[e],
-        store.stamp(e),
-      ]),
+      entries: [...store.entries(tag)].map((e) => store.saved(e, nth++)),
     })),
   };
 }
@@ -155,7 +149,7 @@ function checkStore(s: Unvalidated<StoreState>, field: string, capacity: number,
   return { used, free, random, nextId, tags };
 }
 
-function restoreStore(store: Store, s: StoreState): void {
+function restoreStore(store: LinearStore, s: StoreState): void {
   store.reset(s.used, s.free, s.random);
   for (const t of s.tags) {
     const space = store.spaces.get(t.vpid, t.eptrta);

@@ -19,7 +19,28 @@ export interface Tag {
   large: number;
   /** Entries among them that are pieces of a larger page. */
   pieces: number;
+  /** In a store by page (page-store.ts): where its leaves are, 0 where there is none; what its live records bear, never 0. */
+  leaves: Int32Array;
+  generation: number;
 }
+
+/** A directory without leaves: one place for each 4 MiB of linear addresses, three for large pages. */
+export const NO_LEAVES: Readonly<Int32Array> = new Int32Array(1027);
+
+/** A tag that nothing bears yet. */
+export const newTag = (vpid: number, eptrta: number, global: boolean, id: number): Tag => ({
+  vpid,
+  eptrta,
+  global,
+  id,
+  head: -1,
+  tail: -1,
+  count: 0,
+  large: 0,
+  pieces: 0,
+  leaves: NO_LEAVES as Int32Array,
+  generation: 1,
+});
 
 export interface Space {
   readonly vpid: number;
@@ -73,7 +94,7 @@ export class Spaces {
   }
 
   #tag(vpid: number, eptrta: number, global: boolean): Tag {
-    return { vpid, eptrta, global, id: this.takeId(), head: -1, tail: -1, count: 0, large: 0, pieces: 0 };
+    return newTag(vpid, eptrta, global, this.takeId());
   }
 
   #forgetEmpty(): void {

@@ -4,9 +4,10 @@
  *  Parallel arrays, one element an entry. An entry is in the hash chain of (key, tag), and in the chain of its tag or the free
  *  list. Entries that died with their tag stay in their hash chain, where nobody looks for them, until they are used again. */
 
+import type { LinearStore } from './linear-store.ts';
 import type { MmuCounts } from './observer.ts';
 import type { TranslationPolicy } from './policy.ts';
-import { type Space, Spaces, type Tag } from './space.ts';
+import { newTag, type Space, Spaces, type Tag } from './space.ts';
 
 /** Flags of an entry: bits 3:0 rights by the first table, then */
 export const ENTRY_DIRTY = 0x10;
@@ -25,12 +26,12 @@ const CODE_2M = 1 << 28;
 const CODE_4M = 2 << 28;
 
 /** Stands where an entry bears no tag. */
-const NOBODY: Tag = { vpid: 0, eptrta: 0, global: false, id: 0, head: -1, tail: -1, count: 0, large: 0, pieces: 0 };
+const NOBODY = newTag(0, 0, false, 0);
 
 /** Called when an entry dies alone: what was copied from it into the contexts of `mask` has to go. */
 export type Dropped = (page: number, shift: number, mask: number, flags: number) => void;
 
-export class Store {
+export class Store implements LinearStore {
   readonly spaces = new Spaces();
   /** Page number of the first page | size code. */
   key: Int32Array;
@@ -179,9 +180,24 @@ export class Store {
     return shiftOf(this.key[e]);
   }
 
-  /** First page of entry e. */
-  page(e: number): number {
-    return this.key[e] & 0x0fff_ffff;
+  frameOf(e: number): number {
+    return this.frame[e];
+  }
+
+  guestFrameOf(e: number): number {
+    return this.guestFrame[e];
+  }
+
+  flagsOf(e: number): number {
+    return this.flags[e];
+  }
+
+  noteFetch(e: number): void {
+    this.flags[e] |= ENTRY_FETCHED;
+  }
+
+  noteCopy(e: number, context: number): void {
+    this.mask[e] |= 1 << context;
   }
 
   /** The tag of a live entry. */
@@ -194,11 +210,6 @@ export class Store {
     for (let e = tag.head; e >= 0; e = this.#next[e]) yield e;
   }
 
-  /** Forgets which contexts hold copies: they hold none. */
-  forgetCopies(): void {
-    this.mask.fill(0);
-  }
-
   /** Free entries that were in use once, in the order in which they will be used again; how many entries were ever in use. */
   freeList(): { readonly used: number; readonly free: number[]; readonly random: number } {
     const free: number[] = [];
@@ -206,9 +217,9 @@ export class Store {
     return { used: this.#used, free, random: this.#random };
   }
 
-  /** Stamp of entry e. */
-  stamp(e: number): number {
-    return this.#stamp[e];
+  /** Entry e as a snapshot has it. */
+  saved(e: number): readonly number[] {
+    return [e, this.key[e], this.frame[e], this.guestFrame[e], this.flags[e], this.#stamp[e]];
   }
 
   get capacity(): number {
@@ -382,4 +393,5 @@ export class Store {
 export const keyOf = (page: number, shift: number): number =>
   shift === SHIFT_4K ? page : shift === SHIFT_2M ? (page & ~0x1ff) | CODE_2M : (page & ~0x3ff) | CODE_4M;
 
-const shiftOf = (key: number): number => (key < CODE_2M ? SHIFT_4K : key < CODE_4M ? SHIFT_2M : SHIFT_4M);
+/** Size of the page of a key. */
+export const shiftOf = (key: number): number => (key < CODE_2M ? SHIFT_4K : key < CODE_4M ? SHIFT_2M : SHIFT_4M);

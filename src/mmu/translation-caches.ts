@@ -3,7 +3,9 @@
  *  of table entries exist only in `stalest`. */
 import { FastTables } from './fast-tables.ts';
 import { GuestFront } from './guest-front.ts';
+import type { LinearStore } from './linear-store.ts';
 import type { MmuCounts } from './observer.ts';
+import { PageStore } from './page-store.ts';
 import { type TranslationCacheOptions, TranslationPolicy } from './policy.ts';
 import { type Dropped, ENTRY_FETCHED, Store } from './store.ts';
 
@@ -11,14 +13,14 @@ export class TranslationCaches {
   readonly policy: TranslationPolicy;
   readonly fast: FastTables;
   /** Linear and combined translations: spaces by (VPID, EPTRTA). */
-  readonly linear: Store;
+  readonly linear: LinearStore;
   /** Page-directory entries, in the same spaces. */
   readonly linearStructures: Store;
   /** Guest-physical translations: spaces (0, EPTRTA). */
   readonly guestPhysical: Store;
   /** EPT entries that point to tables, in the same spaces. */
   readonly eptStructures: Store;
-  readonly all: readonly Store[];
+  readonly all: readonly LinearStore[];
   /** Copies of guest-physical translations for walks; null where each lookup is to be seen or drawn. */
   readonly front: GuestFront | null;
 
@@ -37,7 +39,13 @@ export class TranslationCaches {
     };
     this.front = options.kind === 'unlimited' ? new GuestFront() : null;
     const nothing: Dropped = () => {};
-    this.linear = new Store(this.policy, 1, counts, dropped);
+    this.linear =
+      options.kind === 'unlimited'
+        ? new PageStore(counts, dropped, () => {
+            this.fast.clearAll();
+            this.fast.generation++;
+          })
+        : new Store(this.policy, 1, counts, dropped);
     this.guestPhysical = new Store(this.policy, 2, counts, (page, shift, mask, flags) => {
       this.front?.clear();
       dropped(page, shift, mask, flags);

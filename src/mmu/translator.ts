@@ -125,7 +125,7 @@ export class Translator {
       this.#counts.tlbMisses++;
       e = this.#walk(c, linear, access, true);
     } else {
-      const flags = store.flags[e];
+      const flags = store.flagsOf(e);
       if (!permits(flags, access, c.class)) {
         if (this.#caches.policy.stalest)
           this.#faults.pageFault(c, linear, PF_PRESENT, access, 'the cached translation forbids it');
@@ -133,7 +133,7 @@ export class Translator {
         e = this.#walk(c, linear, access);
       } else if (((flags >>> EPT_RIGHTS_SHIFT) & access) === 0) {
         if (this.#caches.policy.stalest) {
-          const guestPage = store.guestFrame[e] | (page & ((1 << store.shift(e)) - 1));
+          const guestPage = store.guestFrameOf(e) | (page & ((1 << store.shift(e)) - 1));
           this.#faults.eptViolation(c, linear, guestPage, offset, access, flags >>> EPT_RIGHTS_SHIFT, true);
         }
         this.#counts.rightsWalks++;
@@ -143,14 +143,14 @@ export class Translator {
         e = this.#walk(c, linear, access);
       }
     }
-    const flags = store.flags[e];
-    if (access === EXECUTE) store.flags[e] = flags | ENTRY_FETCHED;
-    const frame = store.frame[e] | (page & ((1 << store.shift(e)) - 1));
+    const flags = store.flagsOf(e);
+    if (access === EXECUTE) store.noteFetch(e);
+    const frame = store.frameOf(e) | (page & ((1 << store.shift(e)) - 1));
     if (frame < this.#frames && permits(flags, READ, c.class) && ((flags >>> EPT_RIGHTS_SHIFT) & READ) !== 0) {
       const writable =
         (flags & ENTRY_DIRTY) !== 0 && ((flags >>> EPT_RIGHTS_SHIFT) & WRITE) !== 0 && permits(flags, WRITE, c.class);
       this.#caches.fast.fill(c, page, frame, this.#writes(frame, writable), store.tagOf(e).global);
-      store.mask[e] = store.mask[e] | (1 << c.index);
+      store.noteCopy(e, c.index);
     }
     return frame * 4096 + offset;
   }

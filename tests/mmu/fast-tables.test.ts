@@ -31,8 +31,8 @@ function checkSlots({ memory, mmu }: TestMachine): void {
         const store = c.class === 3 ? guestPhysical : linear;
         const e = store.peek(store.spaces.get(c.class === 3 ? 0 : c.vpid, c.eptrta), page);
         expect(e).toBeGreaterThanOrEqual(0);
-        expect(frame).toBe(store.frame[e] | (page & ((1 << store.shift(e)) - 1)));
-        const flags = store.flags[e];
+        expect(frame).toBe(store.frameOf(e) | (page & ((1 << store.shift(e)) - 1)));
+        const flags = store.flagsOf(e);
         if (c.class === 2) expect(flags & 8).toBe(8);
         if (half !== 0 && (c.class === 1 || c.class === 2)) expect(flags & 2).toBe(2);
         if (half !== 0 && c.class !== 3) expect(flags & 0x210).toBe(0x210);

@@ -120,7 +120,7 @@ test('a state with one field spoilt is refused and changes nothing', () => {
 });
 
 test('an entry that is there twice, or missing, is refused', () => {
-  const m = build({ kind: 'unlimited' });
+  const m = build({ kind: 'modelled' });
   for (const p of [0, 4, 8]) play(m, ['write', p]);
   m.mmu.invlpg(0);
   const state = structuredClone(m.mmu.save()) as unknown as { stores: { free: number[]; used: number }[] };
