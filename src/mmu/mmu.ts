@@ -64,7 +64,8 @@ export class Mmu {
     const nested = new Nested(eptFormat(this.#eptOptions), new Walker(memory, counts, observer), caches, counts);
     const walker = new Walker(memory, counts, observer);
     const faults = new Faults(signal, caches, counts);
-    this.#translator = new Translator({ memory, registers, caches, counts, faults, walker, nested });
+    const watched = observer !== null;
+    this.#translator = new Translator({ memory, registers, caches, counts, faults, walker, nested, watched });
     memory.onPageFlagged((frame) => caches.fast.killWriteSlots(frame));
     this.selectContext();
   }

@@ -16,6 +16,7 @@ import { ia32, ia32Pse } from './ia32.ts';
 import type { Nested } from './nested.ts';
 import type { MmuCounts } from './observer.ts';
 import type { PhysicalMemory } from './physical-memory.ts';
+import { SettledWalk } from './settled-walk.ts';
 import { NO_EPT, type Space } from './space.ts';
 import { ENTRY_DIRTY, ENTRY_FETCHED, ENTRY_PIECE, EPT_RIGHTS_SHIFT, SHIFT_4K, type Store } from './store.ts';
 import { EXECUTE, READ, USER, WRITE } from './table-format.ts';
@@ -31,6 +32,8 @@ export interface TranslatorParts {
   readonly faults: Faults;
   readonly walker: Walker;
   readonly nested: Nested;
+  /** Whether an observer wants to see each step of a walk. */
+  readonly watched: boolean;
 }
 
 export class Translator {
@@ -47,6 +50,8 @@ export class Translator {
   readonly #nested: Nested;
   /** Remembered page-directory entries; null where every walk reads them. */
   readonly #structures: StructureCache | null;
+  /** Null where somebody watches each step, or caches of table entries are part of every walk. */
+  readonly #settled: SettledWalk | null;
   #space: Space;
   /** What `contextFor` last found beside the context in force; its key tells whether it still is that. */
   #other: FastContext | null = null;
@@ -67,6 +72,7 @@ export class Translator {
       policy.stalest ? { store, tag: store.spaces.get(0, NO_EPT).plain } : null;
     this.#structures = cache(linearStructures);
     nested.structures = cache(eptStructures);
+    this.#settled = parts.watched || policy.stalest ? null : new SettledWalk(memory);
     this.#space = linear.spaces.get(0, NO_EPT);
     this.context = caches.fast.select(0, NO_EPT, UNPAGED, null);
     this.#selectSpace();
@@ -187,19 +193,32 @@ export class Translator {
   /** Walks the tables for an access and caches what it finds; the entry. */
   #walk(c: FastContext, linear: number, access: number, missed = false): number {
     const page = linear >>> 12;
-    const walker = this.#walker;
     const nested = c.eptrta === NO_EPT ? null : this.#nested;
-    const entries = nested ?? bareEntries;
-    const format = (this.#S[CR4] & CR4_PSE) !== 0 ? ia32Pse : ia32;
     this.#counts.walks++;
-    const outcome = walker.walk(format, entries, this.#S[CR3] >>> 12, page, this.#structures);
-    if (outcome !== WALKED || !permits(walker.rights, access, c.class)) this.#refuse(c, linear, access, outcome);
-    if (!walker.markUsed(format, entries, page, access === WRITE, this.#structures))
-      this.#faults.eptFailure(c, linear, this.#nested, false);
-
-    let { frame, shift } = walker;
+    const settled = this.#settled;
+    let frame: number;
+    let shift = SHIFT_4K;
+    let flags: number;
+    let global: boolean;
+    const { walkReferences } = this.#counts;
+    if (
+      settled?.walk(nested, this.#S[CR3] >>> 12, page, access === WRITE) &&
+      permits(settled.rights, access, c.class)
+    ) {
+      this.#counts.walkReferences += 2;
+      frame = settled.frame;
+      flags = settled.rights | (settled.dirty ? ENTRY_DIRTY : 0);
+      global = settled.global;
+    } else {
+      this.#counts.walkReferences = walkReferences;
+      this.#walkAtLength(c, linear, access, nested);
+      const walker = this.#walker;
+      frame = walker.frame;
+      shift = walker.shift;
+      flags = walker.rights | (walker.dirty ? ENTRY_DIRTY : 0);
+      global = walker.global;
+    }
     const guestFrame = frame;
-    let flags = walker.rights | (walker.dirty ? ENTRY_DIRTY : 0);
     if (nested === null) flags |= (READ | WRITE | EXECUTE) << EPT_RIGHTS_SHIFT;
     else {
       if (!nested.translate(frame, linear & 0xfff, access, this.#caches.policy.cachesWalks))
@@ -213,10 +232,22 @@ export class Translator {
     }
     const inside = (1 << shift) - 1;
     const store = this.#caches.linear;
-    const global = walker.global && (this.#S[CR4] & CR4_PGE) !== 0;
+    global &&= (this.#S[CR4] & CR4_PGE) !== 0;
     if (missed && shift === SHIFT_4K && !this.#caches.policy.draws)
       return store.insertKey(global ? this.#space.global : this.#space.plain, page, frame, guestFrame, flags);
     return store.insert(this.#space, page, shift, global, frame & ~inside, guestFrame & ~inside, flags);
+  }
+
+  /** Walks with everything that may come up; sets accessed and dirty flags. The result is the walker's. */
+  #walkAtLength(c: FastContext, linear: number, access: number, nested: Nested | null): void {
+    const page = linear >>> 12;
+    const walker = this.#walker;
+    const entries = nested ?? bareEntries;
+    const format = (this.#S[CR4] & CR4_PSE) !== 0 ? ia32Pse : ia32;
+    const outcome = walker.walk(format, entries, this.#S[CR3] >>> 12, page, this.#structures);
+    if (outcome !== WALKED || !permits(walker.rights, access, c.class)) this.#refuse(c, linear, access, outcome);
+    if (!walker.markUsed(format, entries, page, access === WRITE, this.#structures))
+      this.#faults.eptFailure(c, linear, this.#nested, false);
   }
 
   /** A walk ended so that the access cannot be made. */
