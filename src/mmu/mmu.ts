@@ -203,8 +203,10 @@ export class Mmu {
 
   #ram(linear: number, access: number, half: number): number {
     const c = this.#translator.context;
-    this.#translator.at(c, linear, access);
     const at = c.base + half + (linear >>> 12);
+    const known = this.T[at];
+    if ((known & 1) === 0) return known ^ linear;
+    this.#translator.at(c, linear, access);
     const e = this.T[at];
     if ((e & 1) === 0) return e ^ linear;
     if ((e & HELD) !== HELD) return -1;

@@ -5,49 +5,65 @@ import type { Instruction } from '../instruction.ts';
 import { checkIoPermission } from '../system/io.ts';
 import {
   advance,
-  backwards,
+  counter,
   destinationAddress,
+  direction,
   elementSize,
   index,
-  iterate,
   load,
-  SOME,
   sourceAddress,
   sourceSegment,
   store,
 } from './addressing.ts';
+import { again, type Element, goesOn } from './repeat.ts';
+
+/** Iterations after which the instruction begins anew, permission and VM exit included. */
+const SOME = 64;
+
+/** Executes `element` once, or as often as the counter says, SOME times at most. */
+function iterate(cpu: Cpu, i: Instruction, element: Element): void {
+  if (i.rep !== 0 && counter(cpu, i) === 0) return;
+  const { rewrites } = cpu.code;
+  for (let n = 1; ; n++) {
+    element(cpu, i);
+    if (i.rep === 0) return;
+    advance(cpu, i, ECX, -1);
+    if (counter(cpu, i) === 0) return;
+    if (n === SOME) break;
+    if (!goesOn(cpu, rewrites)) return;
+  }
+  again(cpu);
+}
 
 /** INS — Input from Port to String. */
 export function ins(cpu: Cpu, i: Instruction): void {
-  if (admitted(cpu, i, true)) iterate(cpu, i, SOME, inputElement);
+  if (admitted(cpu, i, true)) iterate(cpu, i, inputElement);
 }
 
 /** The port is read only when nothing can fault any more: reading may have an effect. */
-function inputElement(cpu: Cpu, i: Instruction): boolean {
+function inputElement(cpu: Cpu, i: Instruction): void {
   const size = elementSize(i);
   const linear = destinationAddress(cpu, i, size, true);
   cpu.mmu.probeWrite(linear, size, cpu.S[CPL] === 3);
   store(cpu, linear, size, cpu.ports.read(cpu.S16[EDX << 1], size));
-  advance(cpu, i, EDI, backwards(cpu) ? -size : size);
-  return true;
+  advance(cpu, i, EDI, direction(cpu, size));
 }
 
 /** OUTS — Output String to Port. */
 export function outs(cpu: Cpu, i: Instruction): void {
-  if (admitted(cpu, i, false)) iterate(cpu, i, SOME, outputElement);
+  if (admitted(cpu, i, false)) iterate(cpu, i, outputElement);
 }
 
-function outputElement(cpu: Cpu, i: Instruction): boolean {
+function outputElement(cpu: Cpu, i: Instruction): void {
   const size = elementSize(i);
   const value = load(cpu, sourceAddress(cpu, i, size), size);
-  advance(cpu, i, ESI, backwards(cpu) ? -size : size);
+  advance(cpu, i, ESI, direction(cpu, size));
   cpu.ports.write(cpu.S16[EDX << 1], value >>> 0, size);
-  return true;
 }
 
 /** Permission to use the port, then the VM exit, then everything else. Without an iteration to do neither is asked. */
 function admitted(cpu: Cpu, i: Instruction, input: boolean): boolean {
-  if (i.rep !== 0 && index(cpu, i, ECX) === 0) return true;
+  if (i.rep !== 0 && counter(cpu, i) === 0) return true;
   const size = elementSize(i);
   const port = cpu.S16[EDX << 1];
   checkIoPermission(cpu, port, size);
