@@ -5,7 +5,7 @@ import type { Cpu } from './cpu.ts';
 import { decode } from './decode.ts';
 import type { Instruction } from './instruction.ts';
 import { MODE_CODE32, MODE_FLAT, MODE_SINGLE } from './mode.ts';
-import { countIsPlain, type HotPlan, hotPlan, writeOperands } from './plan.ts';
+import { countIsPlain, type HotPlan, hidesFlags, hotPlan, writeOperands } from './plan.ts';
 import { BLOCK_LIMIT, COLD, CROSSING, END, HANDLER, LINK, OUTSIDE, TRANSFER } from './records.ts';
 import { tooLongInstruction } from './too-long.ts';
 
@@ -85,7 +85,8 @@ export class BlockBuilder {
           continue;
         }
       }
-      words[at] = plan.number;
+      const unseen = plan.unseen >= 0 && following !== undefined && following.plan !== null && hidesFlags(following.i);
+      words[at] = unseen ? plan.unseen : plan.number;
       writeOperands(plan, i, words, at + 1);
       at = this.#tail(i, at + plan.words, k + 1 - from, end);
       closed = i.row.endsBlock;

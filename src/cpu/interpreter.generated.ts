@@ -1107,7 +1107,21 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           setCarryOverflow(S, t3 >>> 7, (t3 >>> 7) ^ (t3 >>> 6)); fk = 0;
           p = (p + 3) | 0; continue;
         }
-        case 127: { // imul2_r4_r4
+        case 127: { // rol_r4_i4_unseen
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
+          t2 = (t0 << t1) | (t0 >>> (32 - t1));
+          S[S[p + 1]] = t2;
+          p = (p + 3) | 0; continue;
+        }
+        case 128: { // ror_r4_i4_unseen
+          t0 = S[S[p + 1]];
+          t1 = S[p + 2];
+          t2 = (t0 << (32 - t1)) | (t0 >>> t1);
+          S[S[p + 1]] = t2;
+          p = (p + 3) | 0; continue;
+        }
+        case 129: { // imul2_r4_r4
           t0 = S[S[p + 1]];
           t1 = S[S[p + 2]];
           t2 = Math.imul(t0, t1);
@@ -1115,7 +1129,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 38; fa = t0 * t1 === t2 ? 0 : 1 | 0; fr = t2 | 0;
           p = (p + 3) | 0; continue;
         }
-        case 128: { // imul2_r4_b4
+        case 130: { // imul2_r4_b4
           t0 = S[S[p + 1]];
           a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -1125,7 +1139,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 38; fa = t0 * t1 === t2 ? 0 : 1 | 0; fr = t2 | 0;
           p = (p + 4) | 0; continue;
         }
-        case 129: { // imul2_r4_x4
+        case 131: { // imul2_r4_x4
           t0 = S[S[p + 1]];
           a = (S[S[p + 2]] + (S[S[p + 3]] << S[p + 4]) + S[p + 5]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -1135,7 +1149,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 38; fa = t0 * t1 === t2 ? 0 : 1 | 0; fr = t2 | 0;
           p = (p + 6) | 0; continue;
         }
-        case 130: { // imul3_r4_r4_i4
+        case 132: { // imul3_r4_r4_i4
           t0 = S[S[p + 2]];
           t1 = S[p + 3];
           t2 = Math.imul(t0, t1);
@@ -1143,7 +1157,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 38; fa = t0 * t1 === t2 ? 0 : 1 | 0; fr = t2 | 0;
           p = (p + 4) | 0; continue;
         }
-        case 131: { // mul_r4
+        case 133: { // mul_r4
           t0 = S[S[p + 1]];
           t1 = S[0];
           t2 = Math.imul(t1, t0);
@@ -1152,14 +1166,94 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           fk = 38; fa = t3 === 0 ? 0 : 1 | 0; fr = t2 | 0;
           p = (p + 2) | 0; continue;
         }
-        case 132: { // cwd
+        case 134: { // cwd
           S[2] = S[0] >> 31;
           p = (p + 2) | 0; continue;
         }
-        case 133: { // nop
+        case 135: { // nop
           p = (p + 2) | 0; continue;
         }
-        case 134: { // push_r4
+        case 136: { // movs_d1_s1
+          a = S[6]; e = S[B + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 0; break; }
+          t0 = M8[a ^ e];
+          a = S[7]; e = S[B + 1048576 + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 3; break; }
+          M8[a ^ e] = t0;
+          S[6] += 1 - ((S[13] >> 9) & 2);
+          S[7] += 1 - ((S[13] >> 9) & 2);
+          p = (p + 2) | 0; continue;
+        }
+        case 137: { // movs_d4_s4
+          a = S[6]; e = S[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t0 = M[(a ^ e) >> 2];
+          a = S[7]; e = S[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 3; break; }
+          M[(a ^ e) >> 2] = t0;
+          S[6] += 4 - ((S[13] >> 7) & 8);
+          S[7] += 4 - ((S[13] >> 7) & 8);
+          p = (p + 2) | 0; continue;
+        }
+        case 138: { // stos_d1_h1
+          t0 = S8[S[p + 1]];
+          a = S[7]; e = S[B + 1048576 + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 1; break; }
+          M8[a ^ e] = t0;
+          S[7] += 1 - ((S[13] >> 9) & 2);
+          p = (p + 2) | 0; continue;
+        }
+        case 139: { // stos_d2_q2
+          t0 = S16[S[p + 1]];
+          a = S[7]; e = S[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 1) !== 0) { w = 1; break; }
+          M16[(a ^ e) >> 1] = t0;
+          S[7] += 2 - ((S[13] >> 8) & 4);
+          p = (p + 2) | 0; continue;
+        }
+        case 140: { // stos_d4_r4
+          t0 = S[S[p + 1]];
+          a = S[7]; e = S[B + 1048576 + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 1; break; }
+          M[(a ^ e) >> 2] = t0;
+          S[7] += 4 - ((S[13] >> 7) & 8);
+          p = (p + 2) | 0; continue;
+        }
+        case 141: { // lods_h1_s1
+          a = S[6]; e = S[B + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 0; break; }
+          t0 = M8[a ^ e];
+          S8[S[p + 1]] = t0;
+          S[6] += 1 - ((S[13] >> 9) & 2);
+          p = (p + 2) | 0; continue;
+        }
+        case 142: { // lods_q2_s2
+          a = S[6]; e = S[B + (a >>> 12)];
+          if (((e | a) & 1) !== 0) { w = 0; break; }
+          t0 = M16[(a ^ e) >> 1];
+          S16[S[p + 1]] = t0;
+          S[6] += 2 - ((S[13] >> 8) & 4);
+          p = (p + 2) | 0; continue;
+        }
+        case 143: { // lods_r4_s4
+          a = S[6]; e = S[B + (a >>> 12)];
+          if (((e | a) & 3) !== 0) { w = 0; break; }
+          t0 = M[(a ^ e) >> 2];
+          S[S[p + 1]] = t0;
+          S[6] += 4 - ((S[13] >> 7) & 8);
+          p = (p + 2) | 0; continue;
+        }
+        case 144: { // scas_h1_d1
+          t0 = S8[S[p + 1]];
+          a = S[7]; e = S[B + (a >>> 12)];
+          if ((e & 1) !== 0) { w = 0; break; }
+          t1 = M8[a ^ e];
+          t2 = (t0 - t1) | 0;
+          fk = 12; fa = t0 | 0; fr = t2 | 0;
+          S[7] += 1 - ((S[13] >> 9) & 2);
+          p = (p + 2) | 0; continue;
+        }
+        case 145: { // push_r4
           t0 = S[S[p + 1]];
           a = (S[4] - 4) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
@@ -1167,7 +1261,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           S[4] = a;
           p = (p + 2) | 0; continue;
         }
-        case 135: { // push_i4
+        case 146: { // push_i4
           t0 = S[p + 1];
           a = (S[4] - 4) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
@@ -1175,7 +1269,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           S[4] = a;
           p = (p + 2) | 0; continue;
         }
-        case 136: { // push_b4
+        case 147: { // push_b4
           a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1185,7 +1279,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           S[4] = a;
           p = (p + 3) | 0; continue;
         }
-        case 137: { // pop_r4
+        case 148: { // pop_r4
           a = S[4]; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1193,19 +1287,19 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           S[S[p + 1]] = t0;
           p = (p + 2) | 0; continue;
         }
-        case 138: { // leave
+        case 149: { // leave
           a = S[5]; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
           S[4] = a + 4; S[5] = t0;
           p = (p + 2) | 0; continue;
         }
-        case 139: { // setcc_h1
+        case 150: { // setcc_h1
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           S8[S[p + 1]] = condition(S, S[p + 2]) ? 1 : 0;
           p = (p + 3) | 0; continue;
         }
-        case 140: { // cmovcc_r4_r4
+        case 151: { // cmovcc_r4_r4
           t0 = S[S[p + 2]];
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           if (condition(S, S[p + 3])) {
@@ -1213,11 +1307,11 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           }
           p = (p + 4) | 0; continue;
         }
-        case 141: { // jmpNear
+        case 152: { // jmpNear
           n = (n - S[p + 2]) | 0; p = S[p + 3];
           if (n < 0) break run; continue;
         }
-        case 142: { // callNear
+        case 153: { // callNear
           a = (S[4] - 4) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
           M[(a ^ e) >> 2] = (P + S[p + 4]) | 0;
@@ -1225,14 +1319,14 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 2]) | 0; p = S[p + 3];
           if (n < 0) break run; continue;
         }
-        case 143: { // jmpIndirect_r4
+        case 154: { // jmpIndirect_r4
           t0 = S[S[p + 1]];
           n = (n - S[p + 2]) | 0;
           t1 = (t0 & -4096) === P ? E[t0 & 4095] : 0;
           if (t1 !== 0 && n >= 0) { p = t1; continue; }
           S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
-        case 144: { // jmpIndirect_x4
+        case 155: { // jmpIndirect_x4
           a = (S[S[p + 1]] + (S[S[p + 2]] << S[p + 3]) + S[p + 4]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1241,7 +1335,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           if (t1 !== 0 && n >= 0) { p = t1; continue; }
           S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
-        case 145: { // callIndirect_r4
+        case 156: { // callIndirect_r4
           t0 = S[S[p + 1]];
           a = (S[4] - 4) | 0; e = S[B + 1048576 + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 1; break; }
@@ -1252,7 +1346,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           if (t1 !== 0 && n >= 0) { p = t1; continue; }
           S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
-        case 146: { // callIndirect_b4
+        case 157: { // callIndirect_b4
           a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1265,7 +1359,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           if (t1 !== 0 && n >= 0) { p = t1; continue; }
           S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
-        case 147: { // retNear
+        case 158: { // retNear
           a = S[4]; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1275,7 +1369,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           if (t1 !== 0 && n >= 0) { p = t1; continue; }
           S[9] = t0; p = -1; if (n < 0) break run; continue run;
         }
-        case 148: { // retNearImmediate_i4
+        case 159: { // retNearImmediate_i4
           t0 = S[p + 1];
           a = S[4]; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -1287,12 +1381,12 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           if (t2 !== 0 && n >= 0) { p = t2; continue; }
           S[9] = t1; p = -1; if (n < 0) break run; continue run;
         }
-        case 149: { // jcc
+        case 160: { // jcc
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs;
           n = (n - S[p + 3]) | 0; p = condition(S, S[p + 2]) ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 150: { // cmp_r4_r4_j2
+        case 161: { // cmp_r4_r4_j2
           t0 = S[S[p + 1]];
           t1 = S[S[p + 2]];
           t2 = (t0 - t1) | 0;
@@ -1300,7 +1394,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = (t0 >>> 0) < (t1 >>> 0) ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 151: { // cmp_r4_r4_j3
+        case 162: { // cmp_r4_r4_j3
           t0 = S[S[p + 1]];
           t1 = S[S[p + 2]];
           t2 = (t0 - t1) | 0;
@@ -1308,7 +1402,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = (t0 >>> 0) >= (t1 >>> 0) ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 152: { // cmp_r4_r4_j4
+        case 163: { // cmp_r4_r4_j4
           t0 = S[S[p + 1]];
           t1 = S[S[p + 2]];
           t2 = (t0 - t1) | 0;
@@ -1316,7 +1410,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = t0 === t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 153: { // cmp_r4_r4_j5
+        case 164: { // cmp_r4_r4_j5
           t0 = S[S[p + 1]];
           t1 = S[S[p + 2]];
           t2 = (t0 - t1) | 0;
@@ -1324,7 +1418,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = t0 !== t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 154: { // cmp_r4_r4_j6
+        case 165: { // cmp_r4_r4_j6
           t0 = S[S[p + 1]];
           t1 = S[S[p + 2]];
           t2 = (t0 - t1) | 0;
@@ -1332,7 +1426,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = (t0 >>> 0) <= (t1 >>> 0) ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 155: { // cmp_r4_r4_j7
+        case 166: { // cmp_r4_r4_j7
           t0 = S[S[p + 1]];
           t1 = S[S[p + 2]];
           t2 = (t0 - t1) | 0;
@@ -1340,7 +1434,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = (t0 >>> 0) > (t1 >>> 0) ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 156: { // cmp_r4_r4_jc
+        case 167: { // cmp_r4_r4_jc
           t0 = S[S[p + 1]];
           t1 = S[S[p + 2]];
           t2 = (t0 - t1) | 0;
@@ -1348,7 +1442,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = t0 < t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 157: { // cmp_r4_r4_jd
+        case 168: { // cmp_r4_r4_jd
           t0 = S[S[p + 1]];
           t1 = S[S[p + 2]];
           t2 = (t0 - t1) | 0;
@@ -1356,7 +1450,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = t0 >= t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 158: { // cmp_r4_r4_je
+        case 169: { // cmp_r4_r4_je
           t0 = S[S[p + 1]];
           t1 = S[S[p + 2]];
           t2 = (t0 - t1) | 0;
@@ -1364,7 +1458,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = t0 <= t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 159: { // cmp_r4_r4_jf
+        case 170: { // cmp_r4_r4_jf
           t0 = S[S[p + 1]];
           t1 = S[S[p + 2]];
           t2 = (t0 - t1) | 0;
@@ -1372,7 +1466,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = t0 > t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 160: { // cmp_r4_i4_j2
+        case 171: { // cmp_r4_i4_j2
           t0 = S[S[p + 1]];
           t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1380,7 +1474,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = (t0 >>> 0) < (t1 >>> 0) ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 161: { // cmp_r4_i4_j3
+        case 172: { // cmp_r4_i4_j3
           t0 = S[S[p + 1]];
           t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1388,7 +1482,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = (t0 >>> 0) >= (t1 >>> 0) ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 162: { // cmp_r4_i4_j4
+        case 173: { // cmp_r4_i4_j4
           t0 = S[S[p + 1]];
           t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1396,7 +1490,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = t0 === t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 163: { // cmp_r4_i4_j5
+        case 174: { // cmp_r4_i4_j5
           t0 = S[S[p + 1]];
           t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1404,7 +1498,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = t0 !== t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 164: { // cmp_r4_i4_j6
+        case 175: { // cmp_r4_i4_j6
           t0 = S[S[p + 1]];
           t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1412,7 +1506,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = (t0 >>> 0) <= (t1 >>> 0) ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 165: { // cmp_r4_i4_j7
+        case 176: { // cmp_r4_i4_j7
           t0 = S[S[p + 1]];
           t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1420,7 +1514,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = (t0 >>> 0) > (t1 >>> 0) ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 166: { // cmp_r4_i4_jc
+        case 177: { // cmp_r4_i4_jc
           t0 = S[S[p + 1]];
           t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1428,7 +1522,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = t0 < t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 167: { // cmp_r4_i4_jd
+        case 178: { // cmp_r4_i4_jd
           t0 = S[S[p + 1]];
           t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1436,7 +1530,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = t0 >= t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 168: { // cmp_r4_i4_je
+        case 179: { // cmp_r4_i4_je
           t0 = S[S[p + 1]];
           t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1444,7 +1538,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = t0 <= t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 169: { // cmp_r4_i4_jf
+        case 180: { // cmp_r4_i4_jf
           t0 = S[S[p + 1]];
           t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1452,7 +1546,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = t0 > t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 170: { // cmp_r4_b4_j4
+        case 181: { // cmp_r4_b4_j4
           t0 = S[S[p + 1]];
           a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -1462,7 +1556,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 4]) | 0; p = t0 === t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 171: { // cmp_r4_b4_j5
+        case 182: { // cmp_r4_b4_j5
           t0 = S[S[p + 1]];
           a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -1472,7 +1566,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 4]) | 0; p = t0 !== t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 172: { // cmp_r4_b4_j2
+        case 183: { // cmp_r4_b4_j2
           t0 = S[S[p + 1]];
           a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -1482,7 +1576,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 4]) | 0; p = (t0 >>> 0) < (t1 >>> 0) ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 173: { // cmp_r4_b4_j3
+        case 184: { // cmp_r4_b4_j3
           t0 = S[S[p + 1]];
           a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -1492,7 +1586,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 4]) | 0; p = (t0 >>> 0) >= (t1 >>> 0) ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 174: { // cmp_r4_b4_jc
+        case 185: { // cmp_r4_b4_jc
           t0 = S[S[p + 1]];
           a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -1502,7 +1596,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 4]) | 0; p = t0 < t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 175: { // cmp_r4_b4_jd
+        case 186: { // cmp_r4_b4_jd
           t0 = S[S[p + 1]];
           a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -1512,7 +1606,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 4]) | 0; p = t0 >= t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 176: { // cmp_r4_b4_je
+        case 187: { // cmp_r4_b4_je
           t0 = S[S[p + 1]];
           a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -1522,7 +1616,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 4]) | 0; p = t0 <= t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 177: { // cmp_r4_b4_jf
+        case 188: { // cmp_r4_b4_jf
           t0 = S[S[p + 1]];
           a = (S[S[p + 2]] + S[p + 3]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
@@ -1532,7 +1626,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 4]) | 0; p = t0 > t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 178: { // cmp_b4_i4_j4
+        case 189: { // cmp_b4_i4_j4
           a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1542,7 +1636,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 4]) | 0; p = t0 === t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 179: { // cmp_b4_i4_j5
+        case 190: { // cmp_b4_i4_j5
           a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1552,7 +1646,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 4]) | 0; p = t0 !== t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 180: { // cmp_b4_i4_j2
+        case 191: { // cmp_b4_i4_j2
           a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1562,7 +1656,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 4]) | 0; p = (t0 >>> 0) < (t1 >>> 0) ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 181: { // cmp_b4_i4_jc
+        case 192: { // cmp_b4_i4_jc
           a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1572,7 +1666,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 4]) | 0; p = t0 < t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 182: { // cmp_b4_i4_je
+        case 193: { // cmp_b4_i4_je
           a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1582,7 +1676,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 4]) | 0; p = t0 <= t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 183: { // cmp_b4_i4_jf
+        case 194: { // cmp_b4_i4_jf
           a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + (a >>> 12)];
           if (((e | a) & 3) !== 0) { w = 0; break; }
           t0 = M[(a ^ e) >> 2];
@@ -1592,7 +1686,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 4]) | 0; p = t0 > t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 184: { // cmp_b1_i1_j4
+        case 195: { // cmp_b1_i1_j4
           a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + (a >>> 12)];
           if ((e & 1) !== 0) { w = 0; break; }
           t0 = M8[a ^ e];
@@ -1602,7 +1696,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 4]) | 0; p = t0 === t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 185: { // cmp_b1_i1_j5
+        case 196: { // cmp_b1_i1_j5
           a = (S[S[p + 1]] + S[p + 2]) | 0; e = S[B + (a >>> 12)];
           if ((e & 1) !== 0) { w = 0; break; }
           t0 = M8[a ^ e];
@@ -1612,7 +1706,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 4]) | 0; p = t0 !== t1 ? S[p + 5] : S[p + 6];
           if (n < 0) break run; continue;
         }
-        case 186: { // cmp_h1_i1_j4
+        case 197: { // cmp_h1_i1_j4
           t0 = S8[S[p + 1]];
           t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1620,7 +1714,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = t0 === t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 187: { // cmp_h1_i1_j5
+        case 198: { // cmp_h1_i1_j5
           t0 = S8[S[p + 1]];
           t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1628,7 +1722,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = t0 !== t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 188: { // cmp_h1_i1_j2
+        case 199: { // cmp_h1_i1_j2
           t0 = S8[S[p + 1]];
           t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1636,7 +1730,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = t0 < t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 189: { // cmp_h1_i1_j6
+        case 200: { // cmp_h1_i1_j6
           t0 = S8[S[p + 1]];
           t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1644,7 +1738,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = t0 <= t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 190: { // cmp_h1_i1_j7
+        case 201: { // cmp_h1_i1_j7
           t0 = S8[S[p + 1]];
           t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1652,7 +1746,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = t0 > t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 191: { // test_r4_r4_j4
+        case 202: { // test_r4_r4_j4
           t0 = S[S[p + 1]];
           t1 = S[S[p + 2]];
           t2 = t0 & t1;
@@ -1660,7 +1754,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = t2 === 0 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 192: { // test_r4_r4_j5
+        case 203: { // test_r4_r4_j5
           t0 = S[S[p + 1]];
           t1 = S[S[p + 2]];
           t2 = t0 & t1;
@@ -1668,7 +1762,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = t2 !== 0 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 193: { // test_r4_r4_j8
+        case 204: { // test_r4_r4_j8
           t0 = S[S[p + 1]];
           t1 = S[S[p + 2]];
           t2 = t0 & t1;
@@ -1676,7 +1770,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = t2 < 0 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 194: { // test_r4_r4_j9
+        case 205: { // test_r4_r4_j9
           t0 = S[S[p + 1]];
           t1 = S[S[p + 2]];
           t2 = t0 & t1;
@@ -1684,7 +1778,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = t2 >= 0 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 195: { // test_r4_r4_je
+        case 206: { // test_r4_r4_je
           t0 = S[S[p + 1]];
           t1 = S[S[p + 2]];
           t2 = t0 & t1;
@@ -1692,7 +1786,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = t2 <= 0 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 196: { // test_r4_r4_jf
+        case 207: { // test_r4_r4_jf
           t0 = S[S[p + 1]];
           t1 = S[S[p + 2]];
           t2 = t0 & t1;
@@ -1700,7 +1794,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = t2 > 0 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 197: { // test_h1_i1_j4
+        case 208: { // test_h1_i1_j4
           t0 = S8[S[p + 1]];
           t1 = S[p + 2];
           t2 = t0 & t1;
@@ -1708,7 +1802,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = (t2 << 24) === 0 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 198: { // test_h1_i1_j5
+        case 209: { // test_h1_i1_j5
           t0 = S8[S[p + 1]];
           t1 = S[p + 2];
           t2 = t0 & t1;
@@ -1716,7 +1810,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = (t2 << 24) !== 0 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 199: { // test_h1_h1_j4
+        case 210: { // test_h1_h1_j4
           t0 = S8[S[p + 1]];
           t1 = S8[S[p + 2]];
           t2 = t0 & t1;
@@ -1724,7 +1818,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = (t2 << 24) === 0 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 200: { // test_h1_h1_j5
+        case 211: { // test_h1_h1_j5
           t0 = S8[S[p + 1]];
           t1 = S8[S[p + 2]];
           t2 = t0 & t1;
@@ -1732,7 +1826,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = (t2 << 24) !== 0 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 201: { // dec_r4_j4
+        case 212: { // dec_r4_j4
           t0 = S[S[p + 1]];
           t1 = (t0 - 1) | 0;
           S[S[p + 1]] = t1;
@@ -1740,7 +1834,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 2]) | 0; p = t1 === 0 ? S[p + 3] : S[p + 4];
           if (n < 0) break run; continue;
         }
-        case 202: { // dec_r4_j5
+        case 213: { // dec_r4_j5
           t0 = S[S[p + 1]];
           t1 = (t0 - 1) | 0;
           S[S[p + 1]] = t1;
@@ -1748,7 +1842,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 2]) | 0; p = t1 !== 0 ? S[p + 3] : S[p + 4];
           if (n < 0) break run; continue;
         }
-        case 203: { // dec_r4_j9
+        case 214: { // dec_r4_j9
           t0 = S[S[p + 1]];
           t1 = (t0 - 1) | 0;
           S[S[p + 1]] = t1;
@@ -1756,7 +1850,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 2]) | 0; p = t1 >= 0 ? S[p + 3] : S[p + 4];
           if (n < 0) break run; continue;
         }
-        case 204: { // sub_r4_i4_j4
+        case 215: { // sub_r4_i4_j4
           t0 = S[S[p + 1]];
           t1 = S[p + 2];
           t2 = (t0 - t1) | 0;
@@ -1765,7 +1859,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           n = (n - S[p + 3]) | 0; p = t0 === t1 ? S[p + 4] : S[p + 5];
           if (n < 0) break run; continue;
         }
-        case 205: { // sub_r4_i4_j5
+        case 216: { // sub_r4_i4_j5
           t0 = S[S[p + 1]];
           t1 = S[p + 2];
           t2 = (t0 - t1) | 0;

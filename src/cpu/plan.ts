@@ -1,9 +1,9 @@
 /** How a decoded instruction becomes a record: which form of the loop, out-of-line form or handler, and which words. */
 
-import { byteRegister, ZERO } from '../base/registers.ts';
+import { byteRegister, FLAG_CF, FLAG_OF, ZERO } from '../base/registers.ts';
 import { HOT_FORMS } from './forms.generated.ts';
 import { type OperandShape, operandShape } from './generate/operands.ts';
-import type { Instruction } from './instruction.ts';
+import { canFault, type Instruction } from './instruction.ts';
 import { FIRST_HOT } from './records.ts';
 import type { Row } from './rows.ts';
 
@@ -23,6 +23,8 @@ export interface HotPlan {
   readonly words: number;
   /** Record numbers with a fused Jcc, by condition code; −1 where there is none. */
   readonly fused: readonly number[];
+  /** Record number for where CF and OF are set again before anybody sees them; −1 if there is none. */
+  readonly unseen: number;
 }
 
 const letterOf = (o: OperandShape, i: Instruction): string => {
@@ -40,6 +42,10 @@ const letterOf = (o: OperandShape, i: Instruction): string => {
       return o.width === 1 ? 'h' : o.width === 2 ? 'q' : 'r';
     case 'CL':
       return 'c';
+    case 'X':
+      return 's';
+    case 'Y':
+      return 'd';
     default:
       return 'i';
   }
@@ -61,6 +67,7 @@ function nameOf(i: Instruction, operands: readonly OperandShape[]): string {
 }
 
 const FAR_BRANCH = 1 << 24;
+const CF_OF = FLAG_CF | FLAG_OF;
 
 const plans = new Map<Row, (HotPlan | null)[]>();
 
@@ -73,6 +80,8 @@ export function hotPlan(i: Instruction): HotPlan | null {
     (i.row.operands.some((o) => o.startsWith('O')) && (i.addressSize !== 4 || i.segment > 3 || i.segment === 1))
   )
     return null;
+  // Of the string instructions the loop has single elements.
+  if (i.row.repeatable && (i.rep !== 0 || i.addressSize !== 4 || i.segment > 3 || i.segment === 1)) return null;
   // A place beside a record holds 26 bits of offset (code-cache.ts): longer branches go out of line.
   if (i.row.operands[0]?.[0] === 'J' && Math.abs(i.immediate) >= FAR_BRANCH) return null;
   const key = (i.operandSize === 4 ? 1 : 0) | (i.memory ? 2 : 0) | (i.index === ZERO ? 4 : 0);
@@ -122,8 +131,13 @@ function findPlan(i: Instruction): HotPlan | null {
     operands: operands.filter((o) => o.place !== 'J'),
     words: (HOT_FORMS[number - FIRST_HOT] as readonly [string, number])[1],
     fused: Array.from({ length: 16 }, (_, cc) => numbers.get(`${name}_j${cc.toString(16)}`) ?? -1),
+    unseen: numbers.get(`${name}_unseen`) ?? -1,
   };
 }
+
+/** Whether `i` sets CF and OF without having looked at them, and cannot fault, when somebody else would. */
+export const hidesFlags = (i: Instruction): boolean =>
+  !canFault(i) && (i.row.flagsRead & CF_OF) === 0 && (i.row.flagsWritten & CF_OF) === CF_OF;
 
 /** Writes the operand words of `i` to `words` from `start` on. */
 export function writeOperands(plan: HotPlan, i: Instruction, words: Int32Array, start: number): void {
@@ -144,7 +158,7 @@ export function writeOperands(plan: HotPlan, i: Instruction, words: Int32Array, 
       words[at++] = COUNTED.has(i.row.semantics) ? i.immediate & 31 : width === 1 ? i.immediate & 0xff : i.immediate;
     } else if (place === '1') {
       words[at++] = 1;
-    } else if (place !== 'CL') {
+    } else if (place !== 'CL' && place !== 'X' && place !== 'Y') {
       const register = place === 'E' || place === 'M' ? i.rm : place === 'G' ? i.reg : place === 'Z' ? i.opcode & 7 : 0;
       words[at++] = width === 1 ? byteRegister(register) : width === 2 ? register << 1 : register;
     }

@@ -54,6 +54,12 @@ export interface EmitContext {
   ret(extra: string | null): void;
 }
 
+/** What an emitter of a string instruction may say besides, of one element. */
+export interface ElementContext extends EmitContext {
+  /** Moves the index register of operand k on by an element, in the direction that DF says. */
+  advance(k: number): void;
+}
+
 /** Register-file indices as the generated text has them (base/registers.ts). */
 export const R = {
   eip: 9,

@@ -4,7 +4,9 @@
 import type { HotForm } from './hot.ts';
 
 const plain = (operation: string, ...shapes: string[]): HotForm[] =>
-  shapes.map((shape) => ({ operation, operands: shape === '' ? [] : shape.split(' '), fused: -1 }));
+  shapes.map((shape) => ({ operation, operands: shape === '' ? [] : shape.split(' '), fused: -1, unseen: false }));
+const unseen = (operation: string, ...shapes: string[]): HotForm[] =>
+  plain(operation, ...shapes).map((form) => ({ ...form, unseen: true }));
 const fused = (operation: string, shape: string, conditions: readonly number[]): HotForm[] =>
   plain(operation, shape).flatMap((form) => conditions.map((cc) => ({ ...form, fused: cc })));
 
@@ -52,11 +54,19 @@ export const hotForms: readonly HotForm[] = [
   ...plain('sar', 'r4 i4'),
   ...plain('rol', 'r4 i4', 'h1 i1'),
   ...plain('ror', 'r4 i4', 'h1 i1'),
+  // To set two flags and leave the others is most of a rotate's work, and hash functions never look at them.
+  ...unseen('rol', 'r4 i4'),
+  ...unseen('ror', 'r4 i4'),
   ...plain('imul2', 'r4 r4', 'r4 b4', 'r4 x4'),
   ...plain('imul3', 'r4 r4 i4'),
   ...plain('mul', 'r4'),
   ...plain('cwd', ''),
   ...plain('nop', ''),
+
+  ...plain('movs', 'd1 s1', 'd4 s4'),
+  ...plain('stos', 'd1 h1', 'd2 q2', 'd4 r4'),
+  ...plain('lods', 'h1 s1', 'q2 s2', 'r4 s4'),
+  ...plain('scas', 'h1 d1'),
 
   ...plain('push', 'r4', 'i4', 'b4'),
   ...plain('pop', 'r4'),

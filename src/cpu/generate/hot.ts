@@ -2,13 +2,14 @@
  *
  *  A record is a few words of C: the form's number, then the words of each operand, then what a branch needs.
  *  Operand letters: r register, h byte register (index in the byte view), q word register (index in the word view),
- *  i immediate, b memory at [base + disp], x memory at [base + index << scale + disp], c the CL register, o the constant 1. */
+ *  i immediate, b memory at [base + disp], x memory at [base + index << scale + disp], c the CL register, o the constant 1,
+ *  s and d elements of strings at [ESI] and [EDI]. */
 
 import { KIND_ADD, KIND_LOGIC, KIND_SUB } from '../flags.ts';
-import { type EmitContext, R } from './context.ts';
-import { semantics } from './semantics.ts';
+import { type ElementContext, R } from './context.ts';
+import { elements, semantics } from './semantics.ts';
 
-export type Letter = 'r' | 'h' | 'q' | 'i' | 'b' | 'x' | 'c' | 'o';
+export type Letter = 'r' | 'h' | 'q' | 'i' | 'b' | 'x' | 'c' | 'o' | 's' | 'd';
 
 /** Most temporaries of a case. They are shared by all cases: a variable of its own for each would make the frame, and with it
  *  the time that the engine needs to compile the loop, ten times larger. */
@@ -20,9 +21,11 @@ export interface HotForm {
   readonly operands: readonly string[];
   /** Condition code of the Jcc that is fused to it, −1 if none. */
   readonly fused: number;
+  /** Leaves the flags alone: for a place where the next instruction sets them without having looked. */
+  readonly unseen: boolean;
 }
 
-const WORDS: Readonly<Record<Letter, number>> = { r: 1, h: 1, q: 1, i: 1, b: 2, x: 4, c: 0, o: 0 };
+const WORDS: Readonly<Record<Letter, number>> = { r: 1, h: 1, q: 1, i: 1, b: 2, x: 4, c: 0, o: 0, s: 0, d: 0 };
 const WRITE_HALF = 1 << 20;
 /** The lazy flags stand in locals of the loop; whoever else reads them looks into the register file. */
 export const STORE_FLAGS = `S[${R.kind}] = fk; S[${R.a}] = fa; S[${R.r}] = fr; S[${R.step}] = fs;`;
@@ -30,7 +33,7 @@ export const LOAD_FLAGS = `fk = S[${R.kind}]; fa = S[${R.a}]; fr = S[${R.r}]; fs
 
 /** Name by which the block builder finds a form. */
 export function hotName(form: HotForm): string {
-  const tail = form.fused >= 0 ? `_j${form.fused.toString(16)}` : '';
+  const tail = form.fused >= 0 ? `_j${form.fused.toString(16)}` : form.unseen ? '_unseen' : '';
   return [form.operation, ...form.operands].join('_') + tail;
 }
 
@@ -42,7 +45,7 @@ export function operandWords(form: HotForm): number {
   );
 }
 
-class HotContext implements EmitContext {
+class HotContext implements ElementContext {
   readonly lines: string[] = [];
   readonly operandSize = 4;
   /** Set once the case has transferred control itself. */
@@ -103,7 +106,7 @@ class HotContext implements EmitContext {
   }
 
   #memory(k: number): boolean {
-    return this.#letter(k) === 'b' || this.#letter(k) === 'x';
+    return 'bxsd'.includes(this.#letter(k));
   }
 
   #register(k: number): string {
@@ -122,6 +125,8 @@ class HotContext implements EmitContext {
   }
 
   address(k: number): string {
+    if (this.#letter(k) === 's') return 'S[6]';
+    if (this.#letter(k) === 'd') return 'S[7]';
     if (this.#letter(k) === 'b') return `(S[${this.#word(k)}] + ${this.#word(k, 1)}) | 0`;
     return `(S[${this.#word(k)}] + (S[${this.#word(k, 1)}] << ${this.#word(k, 2)}) + ${this.#word(k, 3)}) | 0`;
   }
@@ -204,6 +209,7 @@ class HotContext implements EmitContext {
   }
 
   rotated(cf: string, of: string): void {
+    if (this.#form.unseen) return;
     this.line(STORE_FLAGS);
     this.line(`setCarryOverflow(S, ${cf}, ${of}); fk = 0;`);
   }
@@ -213,6 +219,12 @@ class HotContext implements EmitContext {
     if (this.#letter(k) === 'o') return { value: '1', mayBeZero: false };
     if (this.#letter(k) === 'i') return { value: this.temp(this.#word(k)), mayBeZero: false };
     return { value: this.temp(`${this.#register(k)} & 31`), mayBeZero: true };
+  }
+
+  advance(k: number): void {
+    const width = this.widthOf(k);
+    // DF is bit 10: it becomes twice the width.
+    this.line(`${this.address(k)} += ${width} - ((S[${R.eflags}] >> ${{ 1: 9, 2: 8, 4: 7 }[width]}) & ${2 * width});`);
   }
 
   push(value: string): void {
@@ -318,7 +330,7 @@ function direct(c: { kind: number; a: string; b: string; r: string }, cc: number
 
 /** Source of one case, without `case N:`. Throws where a fused condition cannot be expressed. */
 export function hotCase(form: HotForm): string {
-  const emit = semantics[form.operation];
+  const emit = semantics[form.operation] ?? elements[form.operation];
   if (emit === undefined) throw new Error(`no semantics ${form.operation}`);
   const context = new HotContext(form, 't');
   emit(context);

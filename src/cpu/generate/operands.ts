@@ -1,6 +1,6 @@
 /** Reads the manual's operand codes: where an operand stands and how wide it is. */
 
-export type Place = 'E' | 'G' | 'Z' | 'I' | 'J' | 'M' | 'O' | 'AL' | 'CL' | 'rAX' | '1';
+export type Place = 'E' | 'G' | 'Z' | 'I' | 'J' | 'M' | 'O' | 'X' | 'Y' | 'AL' | 'CL' | 'rAX' | '1';
 
 export interface OperandShape {
   readonly place: Place;
@@ -30,6 +30,8 @@ export function operandShape(code: string, size: 2 | 4): OperandShape {
     place === 'I' ||
     place === 'J' ||
     place === 'O' ||
+    place === 'X' ||
+    place === 'Y' ||
     place === 'M'
   ) {
     return { place, width };

@@ -12,7 +12,7 @@ import {
   STEP_DEC,
   STEP_INC,
 } from '../flags.ts';
-import { type EmitContext, R } from './context.ts';
+import { type ElementContext, type EmitContext, R } from './context.ts';
 
 export type Emit = (x: EmitContext) => void;
 
@@ -244,4 +244,25 @@ export const semantics: Readonly<Record<string, Emit>> = {
   lahf: (x) => x.line('S8[1] = (readFlags(S) & 0xd5) | 2;'),
   sahf: (x) => x.line(`S[${R.eflags}] = (settleFlags(S) & ~0xd5) | (S8[1] & 0xd5);`),
   nop: () => {},
+};
+
+/** String instructions without a prefix, for the loop; out of line they and the repeated ones are handlers (cpu/string). */
+export const elements: Readonly<Record<string, (x: ElementContext) => void>> = {
+  movs: (x) => {
+    x.write(0, x.read(1));
+    x.advance(1);
+    x.advance(0);
+  },
+  stos: (x) => {
+    x.write(0, x.read(1));
+    x.advance(0);
+  },
+  lods: (x) => {
+    x.write(0, x.read(1));
+    x.advance(1);
+  },
+  scas: (x) => {
+    binary(KIND_SUB, (a, b) => `(${a} - ${b}) | 0`, false)(x);
+    x.advance(1);
+  },
 };
