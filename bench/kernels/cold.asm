@@ -1,15 +1,17 @@
-; cold: much code, none of it hot: 3,000 different functions of about 28 instructions, called in a scattered order, each once a round.
-; It shows what the first few executions of code cost.
+; cold: much code, none of it hot: 3,000 different functions of about 28 instructions, called in a scattered order, ten times each; then
+; the same from a fresh copy at another place, and so on. It shows what the first few executions of code cost.
 
 %define WORKLOAD "cold"
 %ifndef ROUNDS
-%define ROUNDS 20
+%define ROUNDS 40                       ; copies: at most 40 have room
 %endif
 %include "common.inc"
 
 FUNCTIONS       equ 3000
 FUNCTION_BYTES  equ 128                 ; each one begins at a multiple of that
 STEP            equ 1009                ; no common divisor with FUNCTIONS: every function has its turn
+EXECUTIONS      equ 10
+COPIES          equ DATA + 0x1000
 
 bench:  push ebp
         push ebx
@@ -24,12 +26,19 @@ bench:  push ebp
         dec ecx
         jnz .fill
         xor eax, eax                    ; checksum
-        mov ebp, ROUNDS
+        mov ebp, COPIES
+        mov edx, ROUNDS
+.copy:  push edx
+        mov esi, functions              ; nothing in them depends on where they stand
+        mov edi, ebp
+        mov ecx, FUNCTIONS * FUNCTION_BYTES / 4
+        rep movsd
+        push dword EXECUTIONS
 .round: xor edi, edi                    ; index of the function
         mov esi, FUNCTIONS
 .call:  mov ebx, edi
         shl ebx, 7
-        add ebx, functions
+        add ebx, ebp
         call ebx
         add edi, STEP
         cmp edi, FUNCTIONS
@@ -37,8 +46,13 @@ bench:  push ebp
         sub edi, FUNCTIONS
 .next:  dec esi
         jnz .call
-        dec ebp
+        dec dword [esp]
         jnz .round
+        pop edx
+        add ebp, FUNCTIONS * FUNCTION_BYTES
+        pop edx
+        dec edx
+        jnz .copy
         pop edi
         pop esi
         pop ebx

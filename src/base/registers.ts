@@ -21,6 +21,8 @@ export const FLAG_R = 12;
 export const FLAG_STEP = 20;
 /** Which of the code cache's block flavours applies; −1 after anything it depends on has changed (cpu/mode.ts). */
 export const MODE = 21;
+/** Base in the fast tables of the context for implicit supervisor accesses (mmu). */
+export const SYSTEM_CONTEXT = 22;
 /** All bits but the arithmetic ones (CF PF AF ZF SF OF), which count only while FLAG_KIND is 0. Bit 1 is always set. */
 export const EFLAGS = 13;
 export const CPL = 14;

@@ -3,7 +3,7 @@
  *  Lifetime: a page's records live until bytes under them change (then the blocks concerned go stale, record by record) or
  *  the arena is full (then everything goes). Links join blocks of one page only, so they need no check of translations. */
 
-import { CONTEXT, CS, EIP, SEG_LIMIT, START_EIP } from '../base/registers.ts';
+import { CONTEXT, CS, EIP, SEG_LIMIT, SS_, START_EIP } from '../base/registers.ts';
 import { GP, UD } from '../base/signal.ts';
 import { PAGE_CODE } from '../mmu/physical-memory.ts';
 import { BlockBuilder } from './block-builder.ts';
@@ -62,6 +62,10 @@ function handlerOf(row: Row): Handler<Cpu> {
     handler(cpu, i);
   };
 }
+
+/** MOV SS and POP SS block interrupts. */
+const loadsSs = (row: Row, i: Instruction): boolean =>
+  row.operands[0] === 'SS' || (row.semantics === 'movToSegment' && i.reg === SS_);
 
 export class CodeCache {
   readonly words: Int32Array;
@@ -246,8 +250,9 @@ export class CodeCache {
     const memory = i.memory && row.operands.some((o) => o.startsWith('E') || o.startsWith('M'));
     const name = coldName(row.semantics, row.operands, i.operandSize, memory);
     const form = COLD_FORMS[name];
-    const key = form !== undefined ? name : `${row.semantics} ${row.privilege}`;
-    const list = form !== undefined && !row.endsBlock ? this.cold : this.handlers;
+    const cold = form !== undefined ? !row.endsBlock : row.quiet && !loadsSs(row, i);
+    const key = form !== undefined ? name : `${row.semantics} ${row.privilege} ${cold}`;
+    const list = cold ? this.cold : this.handlers;
     let number = this.#numbers.get(key);
     if (number === undefined) {
       const run = form ?? handlerOf(row);
@@ -255,7 +260,7 @@ export class CodeCache {
       list.push(run);
       this.#numbers.set(key, number);
     }
-    return { cold: list === this.cold, number };
+    return { cold, number };
   }
 
   /** Runs the record at `at` (of the page in `slot`) out of line. Returns the next record, or, where it ended its block, minus the

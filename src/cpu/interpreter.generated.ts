@@ -67,8 +67,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
         case 2: { // link inside the page, not made yet
           const q = code.link(p, P + S[41] | 0, slot, mode) | 0;
           if (q > 0) { p = q; continue; }
-          S[9] = (P + S[p + 2]) | 0; p = -1; continue run;
-        }
+        } // no room: through the dispatcher, which makes some
         case 3: { // out of the page
           S[9] = (P + S[p + 2]) | 0; p = -1; continue run;
         }
@@ -80,7 +79,9 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           S[10] = fk; S[11] = fa; S[12] = fr; S[20] = fs; fk = -1;
           code.cold[S[p + 1]](x, code.instructions[S[p + 2]]); p = (p + 3) | 0;
           fk = S[10]; fa = S[11]; fr = S[12]; fs = S[20];
-          continue;
+          if (S[21] >= 0) continue;
+          S[9] = (P + (S[p + 2097152] >> 6)) | 0; n = (n - (S[p + 2097152] & 63)) | 0; // another flavour from here on
+          p = -1; if (n < 0) break run; continue run;
         }
         case 6: { // handler: the block goes on if the instruction behind it is next and nothing that the block rests on has changed
           const i = code.instructions[S[p + 2]];

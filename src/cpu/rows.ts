@@ -124,6 +124,8 @@ export interface Row {
   mayFault: boolean;
   /** Can raise one even if its E operand is a register. What counts for one instruction tells `canFault`. */
   registerFormMayFault: boolean;
+  /** A handler that runs in the middle of a block as emitted code does; loads of SS excepted. */
+  quiet: boolean;
   /** Ends a basic block: control does not, or not always, go on behind it. */
   endsBlock: boolean;
   privilege: PrivilegeCheck | null;

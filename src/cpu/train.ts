@@ -6,6 +6,7 @@
 
 import {
   ACTIVITY,
+  CS,
   EBP,
   EBX,
   EDI,
@@ -44,6 +45,7 @@ const PASSES: readonly (readonly [a: number, b: number, base: number, displaceme
   [1, 2, DATA, 0],
   [2, 1, DATA, 4],
   [5, 5, DATA, 1],
+  [7, 7, DATA, 0],
   [-1, -1, 0x7fff_f000, 0x7fff_0001],
   [0x7fff_ffff, 0x7fff_ffff, 0x7fff_f000, 0x7fff_0001],
   [-0x8000_0000, 0x7fff_ffff, DATA, 0],
@@ -126,7 +128,7 @@ function writeRecord(
   return /^(j|call|ret)|_j.$/.test(name) ? k + 3 - at : size;
 }
 
-/** A few instructions that make links, leave the page, change their own code, run out of line and cross a page. */
+/** A few instructions that make links, change their own code, run out of line and in a handler, and leave the page. */
 const PROGRAM = [
   0xb9, 70, 0, 0, 0, // mov ecx, 70: the budget allows less, just as much, and more
   0xbf, 0, 0x28, 0, 0, // mov edi, DATA + 800h
@@ -137,8 +139,24 @@ const PROGRAM = [
   0x49, // dec ecx
   0x75, 0xf2, // jnz to the add
   0x90, 0x90, 0x90,
-  0xe9, 0xd4, 0x0f, 0, 0, // jmp to the next page
+  0xfa, // cli (a handler)
+  0xe9, 0xf0, 0x0f, 0, 0, // jmp to the next page
 ]; // biome-ignore format: one instruction a line
+
+function runProgram(cpu: Cpu): void {
+  for (const n of [0, 1, 2, 5, 9, 1000]) {
+    go(cpu, CODE, n);
+    cpu.code.generation--; // as after a translation was dropped
+  }
+  go(cpu, CODE + 0xffb, 10); // its last instruction crosses into the next page
+  for (const limit of [CODE + 0x1fff, CODE + 0x20]) {
+    cpu.S[SEG_LIMIT + CS] = limit;
+    cpu.segmentsChanged();
+    go(cpu, CODE, 100);
+  }
+  cpu.S[SEG_LIMIT + CS] = -1;
+  cpu.segmentsChanged();
+}
 
 let trained = false;
 
@@ -151,14 +169,19 @@ export function trainInterpreter(): void {
   memory.u8.fill(HLT, 0, DATA);
   memory.u8.set(PROGRAM, CODE);
   memory.u8.fill(HLT, CODE + 0x1000, CODE + 0x2000);
-  go(cpu, STOP, 100);
-  go(cpu, 0, 100);
+  // The engine takes no notes before so many bytes of a function were executed.
+  for (let n = 0; n < 150; n++) go(cpu, STOP, 100);
+  cpu.code.clear();
   const { words, places, tags, entries } = cpu.code;
-  const page = entries[tags.findIndex((tag) => tag >= 0)] as Int32Array;
-  const stop = page[STOP] as number;
   const record = RECORDS_END - 64;
   // All forms in each pass, not all passes of each form: the engine may begin to compile before the training is over.
   for (const [a, b, base, displacement] of PASSES) {
+    runProgram(cpu);
+    cpu.code.forgetFetches();
+    go(cpu, STOP, 100);
+    go(cpu, 0, 100);
+    const page = entries[tags.findIndex((tag) => tag >= 0)] as Int32Array;
+    const stop = page[STOP] as number;
     for (let number = FIRST_HOT; number < FIRST_HOT + HOT_FORMS.length; number++) {
       const [name] = HOT_FORMS[number - FIRST_HOT] as readonly [string, number];
       const size = writeRecord(words, record, number, stop, displacement, /_[bx]\d_i/.test(name) ? a : b);
@@ -185,5 +208,4 @@ export function trainInterpreter(): void {
       go(cpu, 0, a === 1 || a === 5 ? 0 : 100);
     }
   }
-  for (let n = 0; n < 12; n++) go(cpu, CODE, n === 11 ? 1000 : n);
 }

@@ -1,7 +1,20 @@
 /** The memory unit of one processor: linear addresses to the bus, under the translation regime that its registers describe
  *  (SDM Vol. 3, "Paging", and "VMX Support for Address Translation"). Hot paths read T; all else comes here. */
 import { InvalidInput, type Unvalidated } from '../base/errors.ts';
-import { CONTEXT, CPL, CR0, CR0_PG, CR0_WP, CR3, CR4, CR4_PAE, CR4_PGE, CR4_PSE, CR4_SMEP } from '../base/registers.ts';
+import {
+  CONTEXT,
+  CPL,
+  CR0,
+  CR0_PG,
+  CR0_WP,
+  CR3,
+  CR4,
+  CR4_PAE,
+  CR4_PGE,
+  CR4_PSE,
+  CR4_SMEP,
+  SYSTEM_CONTEXT,
+} from '../base/registers.ts';
 import type { Signal } from '../base/signal.ts';
 import { type DebugTranslation, debugWalk } from './debug-walk.ts';
 import { type EptOptions, eptFormat } from './ept.ts';
@@ -87,6 +100,7 @@ export class Mmu {
     const c = t.context;
     if (anew || c.class !== cls || c.vpid !== this.vpid || c.eptrta !== eptrta) t.select(this.vpid, eptrta, cls, anew);
     S[CONTEXT] = t.context.base;
+    S[SYSTEM_CONTEXT] = t.contextFor(false).base;
   }
 
   /** Increments when a translation that a fetch may have used is dropped, or a context base gets another meaning: what fetchPage
@@ -214,18 +228,6 @@ export class Mmu {
     if (this.#memory.pageFlags[physical >>> 12] !== 0) return -1;
     this.caches.fast.release(at, physical >>> 12);
     return physical;
-  }
-
-  /** Bus address of `bytes` bytes in one page for an implicit supervisor read, from the fast tables as they are; −1 if they do not say. */
-  systemRam(linear: number, bytes: number): number {
-    const e = this.T[this.#translator.contextFor(false).base + (linear >>> 12)];
-    return (e & 3) === 0 && (linear & 0xfff) + bytes <= 0x1000 ? e ^ linear : -1;
-  }
-
-  /** The same for writes. */
-  systemRamForWrite(linear: number, bytes: number): number {
-    const e = this.T[this.#translator.contextFor(false).base + WRITE_HALF + (linear >>> 12)];
-    return (e & 3) === 0 && (linear & 0xfff) + bytes <= 0x1000 ? e ^ linear : -1;
   }
 
   /** Bus address of a byte to be executed; −1 if it is not RAM. */

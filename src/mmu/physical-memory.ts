@@ -65,13 +65,6 @@ export class PhysicalMemory {
     return this.read8(at) | (this.read8(at + 1) << 8) | (this.read8(at + 2) << 16) | (this.read8(at + 3) << 24);
   }
 
-  /** 32 bits of RAM at an address that is known to be RAM. */
-  ram32(at: number): number {
-    if ((at & 3) === 0) return this.i32[at >> 2];
-    const u8 = this.u8;
-    return u8[at] | (u8[at + 1] << 8) | (u8[at + 2] << 16) | (u8[at + 3] << 24);
-  }
-
   write8(at: number, v: number): void {
     if (at >= 0 && at < this.bytes) {
       if (this.pageFlags[at >>> 12] !== 0) this.#beforeWrite(at >>> 12, at, 1);

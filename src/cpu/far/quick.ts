@@ -36,7 +36,7 @@ import {
 } from '../../base/registers.ts';
 import type { Cpu } from '../cpu.ts';
 import { MODE_CODE32, MODE_FLAT } from '../mode.ts';
-import { flatAccess, setFlat } from './flat.ts';
+import { flatAccess, ram32, setFlat, systemRam, systemRamForWrite } from './flat.ts';
 
 const FLAT32 = MODE_CODE32 | MODE_FLAT;
 /** Access bytes: present, accessed; code is not conforming, its readability does not matter. */
@@ -49,32 +49,32 @@ const FRAME = 20;
 
 /** INT n (SDM Vol. 2, "INT n", INTER-PRIVILEGE-LEVEL-INTERRUPT). False: not such a case. */
 export function quickInterrupt(cpu: Cpu, vector: number, length: number): boolean {
-  const { S, mmu, memory } = cpu;
+  const S = cpu.core;
+  const words = cpu.memory.i32;
   if (S[CPL] !== 3 || S[MODE] !== FLAT32 || (S[CR0] & CR0_PE) === 0) return false;
   const place = vector * 8;
   if (place + 7 > S[IDTR_LIMIT] >>> 0) return false;
-  const gate = mmu.systemRam((S[IDTR_BASE] + place) | 0, 8);
+  const gate = systemRam(S, (S[IDTR_BASE] + place) | 0, 8);
   if (gate < 0) return false;
-  const low = memory.ram32(gate);
-  const high = memory.ram32(gate + 4);
+  const low = ram32(words, gate);
+  const high = ram32(words, gate + 4);
   // Present, DPL 3, 32-bit interrupt (E) or trap (F) gate
   if ((high & 0xfe00) !== 0xee00) return false;
   const selector = low >>> 16;
-  const code = flatAccess(cpu, selector);
+  const code = flatAccess(S, words, selector);
   if ((code & CODE_MASK) !== CODE0) return false;
   // Stack of ring 0 from a 32-bit TSS
   if ((S[SEG_ACCESS + TR] & (AR_UNUSABLE | 8)) !== 8 || S[SEG_LIMIT + TR] >>> 0 < 9) return false;
-  const tss = mmu.systemRam((S[SEG_BASE + TR] + 4) | 0, 8);
+  const tss = systemRam(S, (S[SEG_BASE + TR] + 4) | 0, 8);
   if (tss < 0) return false;
-  const esp = memory.ram32(tss);
-  const ss = memory.ram32(tss + 4) & 0xffff;
-  if ((ss & 3) !== 0 || flatAccess(cpu, ss) !== DATA0) return false;
-  const frame = mmu.systemRamForWrite((esp - FRAME) | 0, FRAME);
+  const esp = ram32(words, tss);
+  const ss = ram32(words, tss + 4) & 0xffff;
+  if ((ss & 3) !== 0 || flatAccess(S, words, ss) !== DATA0) return false;
+  const frame = systemRamForWrite(S, (esp - FRAME) | 0, FRAME);
   if (frame < 0 || (frame & 3) !== 0) return false;
 
   if (cpu.observer !== null) tell(cpu, vector, length);
   const flags = cpu.settleFlags();
-  const words = memory.i32;
   const k = frame >> 2;
   words[k] = S[START_EIP] + length;
   words[k + 1] = S[SEG_SELECTOR + CS];
@@ -103,9 +103,9 @@ function tell(cpu: Cpu, vector: number, instructionLength: number): void {
 /** IRETD to ring 3 (SDM Vol. 2, "IRET/IRETD", RETURN-TO-OUTER-PRIVILEGE-LEVEL). `writable`: flags that come from the stack. False: not
  *  such a case. */
 export function quickReturn(cpu: Cpu, writable: number): boolean {
-  const { S } = cpu;
+  const S = cpu.core;
   if (S[CPL] !== 0 || S[MODE] !== FLAT32) return false;
-  const frame = cpu.mmu.systemRam(S[ESP], FRAME);
+  const frame = systemRam(S, S[ESP], FRAME);
   if (frame < 0 || (frame & 3) !== 0) return false;
   const words = cpu.memory.i32;
   const k = frame >> 2;
@@ -114,8 +114,8 @@ export function quickReturn(cpu: Cpu, writable: number): boolean {
   const popped = words[k + 2];
   if ((cs & ss & 3) !== 3 || (popped & (FLAG_TF | FLAG_VM)) !== 0) return false;
   if ((popped & FLAG_AC) !== 0 && (S[CR0] & CR0_AM) !== 0) return false;
-  const code = flatAccess(cpu, cs);
-  if ((code & CODE_MASK) !== CODE3 || flatAccess(cpu, ss) !== DATA3) return false;
+  const code = flatAccess(S, words, cs);
+  if ((code & CODE_MASK) !== CODE3 || flatAccess(S, words, ss) !== DATA3) return false;
   if (!(staysUsable(S, DS) && staysUsable(S, ES) && staysUsable(S, FS) && staysUsable(S, GS))) return false;
 
   // The arithmetic flags all come from the stack: those that were need not be known.

@@ -76,8 +76,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
         case 2: { // link inside the page, not made yet
           const q = code.link(p, P + S[41] | 0, slot, mode) | 0;
           if (q > 0) { p = q; continue; }
-          S[9] = (P + S[p + 2]) | 0; p = -1; continue run;
-        }
+        } // no room: through the dispatcher, which makes some
         case 3: { // out of the page
           S[9] = (P + S[p + 2]) | 0; p = -1; continue run;
         }
@@ -89,7 +88,9 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
           ${STORE_FLAGS} fk = -1;
           code.cold[S[p + 1]](x, code.instructions[S[p + 2]]); p = (p + 3) | 0;
           ${LOAD_FLAGS}
-          continue;
+          if (S[21] >= 0) continue;
+          S[9] = (P + (S[p + ${ARENA_WORDS}] >> 6)) | 0; n = (n - (S[p + ${ARENA_WORDS}] & 63)) | 0; // another flavour from here on
+          p = -1; if (n < 0) break run; continue run;
         }
         case 6: { // handler: the block goes on if the instruction behind it is next and nothing that the block rests on has changed
           const i = code.instructions[S[p + 2]];

@@ -49,6 +49,7 @@ export function row(
     flagsUndefined: flags.undefined,
     mayFault: faults || (!known.addressOnly && operands.some((o) => /^[EMO]|^Rv\/Mw/.test(o))),
     registerFormMayFault: faults,
+    quiet: known.quiet === true || known.by === 'integer',
     endsBlock: known.branch === true || known.by === 'vmx' || known.by === 'undefined' || known.by === 'unimplemented',
     privilege: null,
     exits: null,

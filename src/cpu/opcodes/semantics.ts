@@ -34,6 +34,9 @@ export interface SemanticsFacts {
   readonly undefined?: number;
   /** A count of 0 leaves all flags alone; a count of 1 leaves OF defined. */
   readonly counted?: boolean;
+  /** A handler that touches registers, flags and memory only, as emitted code does: not EIP, not the count of instructions, not what the
+   *  next boundary looks at. A load of SS blocks interrupts and is none. */
+  readonly quiet?: boolean;
   /** Transfers control. */
   readonly branch?: boolean;
   /** Whether it can fault apart from a memory operand. Of the emitters and integer handlers: no unless said so. */
@@ -135,10 +138,10 @@ const far = facts('far', {
   into: EVENT,
   bound: {},
   loadFarPointer: {},
-  movToSegment: {},
-  movFromSegment: {},
-  pushSegment: {},
-  popSegment: {},
+  movToSegment: { quiet: true },
+  movFromSegment: { quiet: true },
+  pushSegment: { quiet: true },
+  popSegment: { quiet: true },
   lar: { written: ZF },
   lsl: { written: ZF },
   verr: { written: ZF },
