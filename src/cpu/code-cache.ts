@@ -72,7 +72,7 @@ export class CodeCache {
   /** Beside each record's first word: offset from the page's start << 6 | index in its block. */
   readonly places: Int32Array;
   /** Instructions of out-of-line records. */
-  instructions: Instruction[] = [];
+  readonly instructions: Instruction[] = [];
   /** Rows whose semantics are out-of-line forms or handlers get a number at first use. */
   readonly cold: Handler<Cpu>[] = [];
   readonly handlers: Handler<Cpu>[] = [];
@@ -91,13 +91,16 @@ export class CodeCache {
   readonly #covered = new Map<number, Uint8Array>();
   /** Records that had to run out of line: number in #slowForms by place, 0 none. Places are not used twice before `clear`. */
   readonly #slow = new Int32Array(RECORDS_END);
-  #slowForms: SlowForm[] = [];
+  readonly #slowForms: SlowForm[] = [];
   readonly #builder: BlockBuilder;
   readonly #cpu: Cpu;
   #next = RECORDS_AT;
+  readonly #end: number;
 
-  constructor(cpu: Cpu) {
+  /** `room`: words of records to keep at most, at most ARENA_WORDS. */
+  constructor(cpu: Cpu, room: number = ARENA_WORDS) {
     this.#cpu = cpu;
+    this.#end = RECORDS_AT + room;
     this.words = cpu.core;
     this.places = cpu.core.subarray(ARENA_WORDS, TABLES_AT);
     this.#builder = new BlockBuilder(this, this.words, this.places);
@@ -142,7 +145,7 @@ export class CodeCache {
 
   /** Decodes the block at `linear` of the page in `slot`; returns its record. May throw the signal. */
   build(linear: number, slot: number, mode: number): number {
-    if (this.#next + BLOCK_WORDS > RECORDS_END) {
+    if (this.#next + BLOCK_WORDS > this.#end) {
       this.clear();
       this.fetch(linear, slot, mode);
     }
@@ -163,7 +166,7 @@ export class CodeCache {
   link(at: number, pageLinear: number, slot: number, mode: number): number {
     const offset = this.words[at + 2];
     const known = (this.#pages[slot] as CodePage).entries[offset];
-    if (known === 0 && this.#next + BLOCK_WORDS > RECORDS_END) return -1;
+    if (known === 0 && this.#next + BLOCK_WORDS > this.#end) return -1;
     const record = known !== 0 ? known : this.build(pageLinear + offset, slot, mode);
     this.words[this.words[at + 1]] = record;
     return record;
@@ -172,7 +175,7 @@ export class CodeCache {
   /** Replaces a stale record by what its bytes are now. −1 when the arena is full. */
   renew(at: number, linear: number, slot: number, mode: number): number {
     const page = this.#pages[slot] as CodePage;
-    if (this.#next + BLOCK_WORDS > RECORDS_END) return -1;
+    if (this.#next + BLOCK_WORDS > this.#end) return -1;
     const known = page.entries[linear & 4095];
     const record = known !== 0 ? known : this.build(linear, slot, mode);
     this.words[at] = MOVED;
@@ -239,8 +242,8 @@ export class CodeCache {
     this.#byFrame.clear();
     this.#covered.clear();
     this.#slow.fill(0);
-    this.#slowForms = [];
-    this.instructions = [];
+    this.#slowForms.length = 0;
+    this.instructions.length = 0;
     this.#next = RECORDS_AT;
     this.forgetFetches();
   }

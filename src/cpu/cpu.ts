@@ -53,6 +53,8 @@ export interface CpuOptions {
   /** Fast translation contexts; 8 MiB each once used. */
   readonly contexts?: number;
   readonly mmuObserver?: MmuObserver;
+  /** Words of decoded code that are kept at most. @defaultValue all that there is room for */
+  readonly codeRoom?: number;
 }
 
 /** One logical processor: its registers and what instruction semantics need. How it runs stands in run.ts. */
@@ -110,7 +112,7 @@ export class Cpu {
       fastTables: this.core.subarray(TABLES_AT),
       ...(options.mmuObserver ? { observer: options.mmuObserver } : {}),
     });
-    this.code = new CodeCache(this);
+    this.code = new CodeCache(this, options.codeRoom);
     this.reset();
   }
 

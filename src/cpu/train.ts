@@ -60,6 +60,7 @@ function scratch(): Cpu {
     model: plainModel,
     interruptController: { acknowledge: () => 0 },
     contexts: 2,
+    codeRoom: 1500, // little enough to run full now and then
   });
   const S = cpu.S;
   for (let segment = 0; segment < 6; segment++) {
