@@ -32,6 +32,7 @@ import { coreWords, TABLES_AT } from './core-words.ts';
 import { DESCRIPTORS_KEPT, type Descriptor } from './far/descriptors.ts';
 import { segmentCheck } from './far/segments.ts';
 import { condition, readFlags, settleFlags } from './flags.ts';
+import { Identification } from './identification.ts';
 import type { Instruction } from './instruction.ts';
 import { keepsMode } from './mode.ts';
 import type { ProcessorModel } from './model.ts';
@@ -68,6 +69,7 @@ export class Cpu {
   readonly memory: PhysicalMemory;
   readonly ports: PortSpace;
   readonly model: ProcessorModel;
+  readonly identification: Identification;
   readonly mmu: Mmu;
   readonly code: CodeCache;
   readonly interruptController: InterruptController;
@@ -102,6 +104,7 @@ export class Cpu {
     this.memory = options.memory;
     this.ports = options.ports;
     this.model = options.model;
+    this.identification = new Identification(options.model);
     this.interruptController = options.interruptController;
     this.mmu = new Mmu({
       memory: options.memory,

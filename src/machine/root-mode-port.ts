@@ -9,6 +9,7 @@ import { hex } from '../base/int.ts';
 import {
   ACTIVITY,
   AR_P,
+  CONTEXT,
   CPL,
   CR0,
   CR0_PE,
@@ -36,7 +37,6 @@ import type { Cpu } from '../cpu/cpu.ts';
 import { type Descriptor, isCode, readDescriptor, setBusy } from '../cpu/far/descriptors.ts';
 import { dispatch, exceptionEvent } from '../cpu/far/events.ts';
 import { install, installNull, loadSegment } from '../cpu/far/segments.ts';
-import { cpuid as describeProcessor } from '../cpu/model.ts';
 import { readMsr, writeMsr } from '../cpu/msr.ts';
 import { writeControlRegister } from '../cpu/system/control-registers.ts';
 import { NO_POINTER, type VmxContext } from '../vmx/context.ts';
@@ -44,7 +44,7 @@ import { INTERRUPTION_TYPE } from '../vmx/controls.ts';
 import { interceptEvent } from '../vmx/events.ts';
 import { checkVmxon } from '../vmx/instructions.ts';
 import * as op from '../vmx/operations.ts';
-import type { Machine, StopReason } from './machine.ts';
+import type { Machine, RunOptions, StopReason } from './machine.ts';
 import { CountedMemory } from './root-memory.ts';
 import type { Reached, RootMode, VmxResult } from './root-mode.ts';
 
@@ -75,7 +75,10 @@ export class RootModePort implements RootMode {
   readonly #machine: Machine;
   readonly #cpu: Cpu;
   readonly #x: VmxContext;
-  readonly #until: (() => boolean) | undefined;
+  readonly #unlimited: RunOptions;
+  /** Context and generation for which the gate was fetched last. */
+  #gateContext = -1;
+  #gateGeneration = -1;
 
   constructor(machine: Machine, options: RootModeOptions = {}) {
     if (machine.vmx === null) throw new InvalidInput(`processor model '${machine.cpu.model.name}' has no VMX`);
@@ -85,7 +88,7 @@ export class RootModePort implements RootMode {
     this.memory = new CountedMemory(machine.memory);
     this.gate = options.gate ?? 0xff0;
     this.maxInstructions = options.maxInstructions ?? Number.POSITIVE_INFINITY;
-    this.#until = options.until;
+    this.#unlimited = options.until === undefined ? {} : { until: options.until };
     this.#x.onExit = () => machine.stop(VM_EXIT);
     this.#cpu.S[EIP] = this.gate;
   }
@@ -117,7 +120,7 @@ export class RootModePort implements RootMode {
   }
 
   cpuid(leaf: number, subleaf: number): { eax: number; ebx: number; ecx: number; edx: number } {
-    return describeProcessor(this.#cpu.model, leaf, subleaf);
+    return this.#cpu.identification.leaf(leaf, subleaf);
   }
 
   rdmsr(index: number): { lo: number; hi: number } | 'gp' {
@@ -280,10 +283,9 @@ export class RootModePort implements RootMode {
       if (left <= 0) return { kind: 'budget' };
       const before = this.#machine.instructions;
       const limit = x.nonRoot ? left : Math.min(left, WEEDS);
-      const stop = this.#machine.run({
-        ...(limit === Number.POSITIVE_INFINITY ? {} : { maxInstructions: limit }),
-        ...(this.#until === undefined ? {} : { until: this.#until }),
-      });
+      const stop = this.#machine.run(
+        limit === Number.POSITIVE_INFINITY ? this.#unlimited : { ...this.#unlimited, maxInstructions: limit },
+      );
       if (!x.nonRoot) weeds += this.#machine.instructions - before;
       if (stop.kind === 'stopped' && stop.why === VM_EXIT) weeds = 0;
       else if (stop.kind === 'triple-fault') return { kind: 'shutdown', why: 'triple fault in VMX root operation' };
@@ -301,7 +303,11 @@ export class RootModePort implements RootMode {
     const S = cpu.S;
     if (S[EIP] !== this.gate || S[ACTIVITY] !== 0) return false;
     try {
-      if (cpu.mmu.fetchPage(this.gate) !== this.gate) return false;
+      if (this.#gateContext !== S[CONTEXT] || this.#gateGeneration !== cpu.mmu.fetchGeneration) {
+        if (cpu.mmu.fetchPage(this.gate) !== this.gate) return false;
+        this.#gateContext = S[CONTEXT];
+        this.#gateGeneration = cpu.mmu.fetchGeneration;
+      }
       cpu.mmu.probeWrite((S[ESP] - STACK_BYTES) >>> 0, STACK_BYTES, S[CPL] === 3);
       return true;
     } catch (thrown) {

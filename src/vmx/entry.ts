@@ -42,7 +42,7 @@ import {
 import { CR0_LOADED, loadHostState } from './exit.ts';
 import { ENTRY_FAILURE, EXIT, VM_ERROR } from './exit-reasons.ts';
 import { loadMsrArea } from './msr-areas.ts';
-import { GUEST_REGISTERS, GUEST_WORDS } from './state-map.ts';
+import { loadGuestRegisters } from './state-copy.generated.ts';
 import type { Vmcs } from './vmcs.ts';
 import * as W from './words.ts';
 
@@ -137,7 +137,7 @@ function loadGuestState(x: VmxContext, retiring: number): void {
   const { cpu } = x;
   const { S, mmu } = cpu;
   const w = x.words;
-  for (let k = 0; k < GUEST_WORDS.length; k++) S[GUEST_REGISTERS[k]] = w[GUEST_WORDS[k]];
+  loadGuestRegisters(S, w);
   S[CR0] = (S[CR0] & ~CR0_LOADED) | (w[W.W_GUEST_CR0] & CR0_LOADED);
   if ((w[W.W_ENTRY_CONTROLS] & VM_ENTRY.LOAD_DEBUG_CONTROLS) !== 0) {
     S[DR7] = w[W.W_GUEST_DR7] | 0x400;

@@ -49,7 +49,7 @@ import {
 } from './controls.ts';
 import { EXIT, VMX_ABORT } from './exit-reasons.ts';
 import { loadMsrArea, storeMsrArea } from './msr-areas.ts';
-import { GUEST_REGISTERS, GUEST_WORDS } from './state-map.ts';
+import { saveGuestRegisters } from './state-copy.generated.ts';
 import * as W from './words.ts';
 
 /** CR0 bits that VM entries and exits load: PG AM WP NE TS EM MP PE. The others keep their values. */
@@ -167,15 +167,7 @@ export function setWord(x: VmxContext, word: number, value: number): void {
 function saveGuestState(x: VmxContext, rip: number, rflags: number): void {
   const S = x.cpu.S;
   const w = x.words;
-  let unchecked = 0;
-  for (let k = 0; k < GUEST_WORDS.length; k++) {
-    const word = GUEST_WORDS[k];
-    const value = S[GUEST_REGISTERS[k]];
-    const difference = w[word] ^ value;
-    if (difference === 0) continue;
-    w[word] = value;
-    unchecked |= groupsOfChange(word, difference);
-  }
+  const unchecked = saveGuestRegisters(S, w);
   if (x.current !== null) x.current.unchecked |= unchecked;
   setWord(x, W.W_GUEST_CR0, S[CR0]);
   setWord(x, W.W_GUEST_RFLAGS, rflags);

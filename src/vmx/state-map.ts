@@ -1,5 +1,6 @@
 /** Which register each guest-state field is saved from and loaded into: the table behind VM entry and VM exit.
- *  Two parallel arrays, index in the register file and word of the VMCS, so that copying is a loop over numbers.
+ *  Parallel arrays: encoding, index in the register file, word of the VMCS. `npm run generate` makes straight code of them
+ *  (state-copy.generated.ts).
  *
  *  Not here, because they are computed: CR0 (some bits stay as they are), RFLAGS (kept lazily), RIP (depends on the exit). */
 import {
@@ -45,5 +46,6 @@ const PAIRS: readonly (readonly [register: number, field: number])[] = [
   [ACTIVITY, F.GUEST_ACTIVITY_STATE],
 ];
 
+export const GUEST_FIELDS: readonly number[] = PAIRS.map(([, field]) => field);
 export const GUEST_REGISTERS: Int32Array = Int32Array.from(PAIRS, ([register]) => register);
 export const GUEST_WORDS: Int32Array = Int32Array.from(PAIRS, ([, field]) => wordOf(field));

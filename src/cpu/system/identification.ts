@@ -5,7 +5,6 @@ import { CPL, CR4, CR4_TSD, EAX, EBX, ECX, EDX } from '../../base/registers.ts';
 import { GP } from '../../base/signal.ts';
 import type { Cpu } from '../cpu.ts';
 import type { Instruction } from '../instruction.ts';
-import { cpuid as describe } from '../model.ts';
 import { readMsr, timeStampCounter, tscHalves, writeMsr } from '../msr.ts';
 import { intercepted } from './privilege.ts';
 
@@ -13,7 +12,7 @@ import { intercepted } from './privilege.ts';
 export function cpuid(cpu: Cpu, i: Instruction): void {
   if (intercepted(cpu, i)) return;
   const { S } = cpu;
-  const r = describe(cpu.model, S[EAX], S[ECX]);
+  const r = cpu.identification.leaf(S[EAX], S[ECX]);
   S[EAX] = r.eax;
   S[EBX] = r.ebx;
   S[ECX] = r.ecx;
