@@ -170,21 +170,69 @@ export function modelCapabilities(model: ProcessorModel): VmxCapabilities {
 /** Does `word` allow setting all bits of `mask`? */
 export const offers = (word: ControlWord, mask: number): boolean => (word.allowed1 & mask) === mask;
 
+type Needs = (c: VmxCapabilities) => boolean;
+const pinBased =
+  (mask: number): Needs =>
+  (c) =>
+    offers(c.pinBased, mask);
+const primary =
+  (mask: number): Needs =>
+  (c) =>
+    offers(c.primary, mask);
+const secondary =
+  (mask: number): Needs =>
+  (c) =>
+    offers(c.primary, PRIMARY.ACTIVATE_SECONDARY_CONTROLS) && offers(c.secondary, mask);
+const exit =
+  (mask: number): Needs =>
+  (c) =>
+    offers(c.exit, mask);
+/** The guest's value exists if it can be loaded or saved. */
+const entryOrExit =
+  (entry: number, saving: number): Needs =>
+  (c) =>
+    offers(c.entry, entry) || (saving !== 0 && offers(c.exit, saving));
+const S = SECONDARY;
+
 /** Controls that bring fields with them: without the control the field does not exist. */
-const NEEDS: ReadonlyMap<number, (c: VmxCapabilities) => boolean> = new Map([
-  [F.VIRTUAL_PROCESSOR_IDENTIFIER, (c) => offers(c.secondary, SECONDARY.ENABLE_VPID)],
-  [F.MSR_BITMAP_ADDRESS, (c) => offers(c.primary, PRIMARY.USE_MSR_BITMAPS)],
-  [F.EPT_POINTER, (c) => offers(c.secondary, SECONDARY.ENABLE_EPT)],
-  [F.GUEST_PHYSICAL_ADDRESS, (c) => offers(c.secondary, SECONDARY.ENABLE_EPT)],
-  [F.GUEST_PDPTE0, (c) => offers(c.secondary, SECONDARY.ENABLE_EPT)],
-  [F.GUEST_PDPTE1, (c) => offers(c.secondary, SECONDARY.ENABLE_EPT)],
-  [F.GUEST_PDPTE2, (c) => offers(c.secondary, SECONDARY.ENABLE_EPT)],
-  [F.GUEST_PDPTE3, (c) => offers(c.secondary, SECONDARY.ENABLE_EPT)],
-  [
-    F.SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS,
-    (c: VmxCapabilities) => offers(c.primary, PRIMARY.ACTIVATE_SECONDARY_CONTROLS),
-  ],
-  [F.VMX_PREEMPTION_TIMER_VALUE, (c) => offers(c.pinBased, PIN_BASED.ACTIVATE_VMX_PREEMPTION_TIMER)],
+const NEEDS: ReadonlyMap<number, Needs> = new Map([
+  [F.VIRTUAL_PROCESSOR_IDENTIFIER, secondary(S.ENABLE_VPID)],
+  [F.POSTED_INTERRUPT_NOTIFICATION_VECTOR, pinBased(PIN_BASED.PROCESS_POSTED_INTERRUPTS)],
+  [F.EPTP_INDEX, secondary(S.EPT_VIOLATION_VE)],
+  [F.GUEST_INTERRUPT_STATUS, secondary(S.VIRTUAL_INTERRUPT_DELIVERY)],
+  [F.PML_INDEX, secondary(S.ENABLE_PML)],
+  [F.MSR_BITMAP_ADDRESS, primary(PRIMARY.USE_MSR_BITMAPS)],
+  [F.PML_ADDRESS, secondary(S.ENABLE_PML)],
+  [F.VIRTUAL_APIC_ADDRESS, primary(PRIMARY.USE_TPR_SHADOW)],
+  [F.APIC_ACCESS_ADDRESS, secondary(S.VIRTUALIZE_APIC_ACCESSES)],
+  [F.POSTED_INTERRUPT_DESCRIPTOR_ADDRESS, pinBased(PIN_BASED.PROCESS_POSTED_INTERRUPTS)],
+  [F.VM_FUNCTION_CONTROLS, secondary(S.ENABLE_VM_FUNCTIONS)],
+  [F.EPT_POINTER, secondary(S.ENABLE_EPT)],
+  [F.EOI_EXIT_BITMAP_0, secondary(S.VIRTUAL_INTERRUPT_DELIVERY)],
+  [F.EOI_EXIT_BITMAP_1, secondary(S.VIRTUAL_INTERRUPT_DELIVERY)],
+  [F.EOI_EXIT_BITMAP_2, secondary(S.VIRTUAL_INTERRUPT_DELIVERY)],
+  [F.EOI_EXIT_BITMAP_3, secondary(S.VIRTUAL_INTERRUPT_DELIVERY)],
+  [F.EPTP_LIST_ADDRESS, secondary(S.ENABLE_VM_FUNCTIONS)],
+  [F.VMREAD_BITMAP_ADDRESS, secondary(S.VMCS_SHADOWING)],
+  [F.VMWRITE_BITMAP_ADDRESS, secondary(S.VMCS_SHADOWING)],
+  [F.VIRTUALIZATION_EXCEPTION_INFORMATION_ADDRESS, secondary(S.EPT_VIOLATION_VE)],
+  [F.TSC_MULTIPLIER, secondary(S.USE_TSC_SCALING)],
+  [F.GUEST_PHYSICAL_ADDRESS, secondary(S.ENABLE_EPT)],
+  [F.GUEST_IA32_PAT, entryOrExit(VM_ENTRY.LOAD_IA32_PAT, VM_EXIT.SAVE_IA32_PAT)],
+  [F.GUEST_IA32_EFER, entryOrExit(VM_ENTRY.LOAD_IA32_EFER, VM_EXIT.SAVE_IA32_EFER)],
+  [F.GUEST_IA32_PERF_GLOBAL_CTRL, entryOrExit(VM_ENTRY.LOAD_IA32_PERF_GLOBAL_CTRL, 0)],
+  [F.GUEST_PDPTE0, secondary(S.ENABLE_EPT)],
+  [F.GUEST_PDPTE1, secondary(S.ENABLE_EPT)],
+  [F.GUEST_PDPTE2, secondary(S.ENABLE_EPT)],
+  [F.GUEST_PDPTE3, secondary(S.ENABLE_EPT)],
+  [F.HOST_IA32_PAT, exit(VM_EXIT.LOAD_IA32_PAT)],
+  [F.HOST_IA32_EFER, exit(VM_EXIT.LOAD_IA32_EFER)],
+  [F.HOST_IA32_PERF_GLOBAL_CTRL, exit(VM_EXIT.LOAD_IA32_PERF_GLOBAL_CTRL)],
+  [F.TPR_THRESHOLD, primary(PRIMARY.USE_TPR_SHADOW)],
+  [F.SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, primary(PRIMARY.ACTIVATE_SECONDARY_CONTROLS)],
+  [F.PLE_GAP, secondary(S.PAUSE_LOOP_EXITING)],
+  [F.PLE_WINDOW, secondary(S.PAUSE_LOOP_EXITING)],
+  [F.VMX_PREEMPTION_TIMER_VALUE, pinBased(PIN_BASED.ACTIVATE_VMX_PREEMPTION_TIMER)],
 ]);
 
 /** Does a processor with these capabilities have the field? */
@@ -216,8 +264,9 @@ export const IA32_VMX_TRUE_ENTRY_CTLS = 0x490;
 export const FEATURE_CONTROL_LOCK = 1 << 0;
 export const FEATURE_CONTROL_VMX_OUTSIDE_SMX = 1 << 2;
 
-/** Highest field index there is (bits 9:1 of the encodings), for IA32_VMX_VMCS_ENUM. */
-const HIGHEST_INDEX = Math.max(...FIELDS.map((field) => field.encoding & 0x3fe));
+/** Highest index of a field that there is (bits 9:1 of the encodings), for IA32_VMX_VMCS_ENUM. */
+const highestIndex = (c: VmxCapabilities): number =>
+  Math.max(...FIELDS.map((field) => (fieldExists(field.encoding, c) ? field.encoding & 0x3fe : 0)));
 
 /** Value of a read-only capability MSR, or undefined if the processor has no such MSR. */
 export function capabilityMsr(c: VmxCapabilities, index: number): U64 | undefined {
@@ -255,7 +304,7 @@ export function capabilityMsr(c: VmxCapabilities, index: number): U64 | undefine
     case IA32_VMX_CR4_FIXED1:
       return { lo: c.cr4Fixed1, hi: 0 };
     case IA32_VMX_VMCS_ENUM:
-      return { lo: HIGHEST_INDEX, hi: 0 };
+      return { lo: highestIndex(c), hi: 0 };
     case IA32_VMX_PROCBASED_CTLS2:
       return secondary ? control(c.secondary) : undefined;
     case IA32_VMX_EPT_VPID_CAP:

@@ -3,11 +3,13 @@
  *  Bit 0 access type (1: high half of a 64-bit field), 9:1 index, 11:10 type (control, read-only data, guest state, host state),
  *  14:13 width (16 bits, 64 bits, 32 bits, natural, which is 32 bits on a processor without Intel 64).
  *
- *  Left out, because no model offers the control that brings them: virtual APIC, posted interrupts, EPTP switching, #VE, page-modification
- *  log, VMCS shadowing, PAUSE-loop exiting, TSC scaling, sub-page permissions, and loading of PAT, EFER and PERF_GLOBAL_CTRL. */
+ *  Whether a processor has a field depends on the controls that it offers (capabilities.ts). Left out altogether, because no model offers
+ *  the control that brings them: XSS-exiting bitmap, sub-page permissions, tertiary controls, HLAT, secondary VM-exit controls. */
 
 // B.1.1 16-bit control fields
 export const VIRTUAL_PROCESSOR_IDENTIFIER = 0x0000;
+export const POSTED_INTERRUPT_NOTIFICATION_VECTOR = 0x0002;
+export const EPTP_INDEX = 0x0004;
 
 // B.1.2 16-bit guest-state fields
 export const GUEST_ES_SELECTOR = 0x0800;
@@ -18,6 +20,8 @@ export const GUEST_FS_SELECTOR = 0x0808;
 export const GUEST_GS_SELECTOR = 0x080a;
 export const GUEST_LDTR_SELECTOR = 0x080c;
 export const GUEST_TR_SELECTOR = 0x080e;
+export const GUEST_INTERRUPT_STATUS = 0x0810;
+export const PML_INDEX = 0x0812;
 
 // B.1.3 16-bit host-state fields
 export const HOST_ES_SELECTOR = 0x0c00;
@@ -36,8 +40,22 @@ export const VM_EXIT_MSR_STORE_ADDRESS = 0x2006;
 export const VM_EXIT_MSR_LOAD_ADDRESS = 0x2008;
 export const VM_ENTRY_MSR_LOAD_ADDRESS = 0x200a;
 export const EXECUTIVE_VMCS_POINTER = 0x200c;
+export const PML_ADDRESS = 0x200e;
 export const TSC_OFFSET = 0x2010;
+export const VIRTUAL_APIC_ADDRESS = 0x2012;
+export const APIC_ACCESS_ADDRESS = 0x2014;
+export const POSTED_INTERRUPT_DESCRIPTOR_ADDRESS = 0x2016;
+export const VM_FUNCTION_CONTROLS = 0x2018;
 export const EPT_POINTER = 0x201a;
+export const EOI_EXIT_BITMAP_0 = 0x201c;
+export const EOI_EXIT_BITMAP_1 = 0x201e;
+export const EOI_EXIT_BITMAP_2 = 0x2020;
+export const EOI_EXIT_BITMAP_3 = 0x2022;
+export const EPTP_LIST_ADDRESS = 0x2024;
+export const VMREAD_BITMAP_ADDRESS = 0x2026;
+export const VMWRITE_BITMAP_ADDRESS = 0x2028;
+export const VIRTUALIZATION_EXCEPTION_INFORMATION_ADDRESS = 0x202a;
+export const TSC_MULTIPLIER = 0x2032;
 
 // B.2.2 64-bit read-only data field
 export const GUEST_PHYSICAL_ADDRESS = 0x2400;
@@ -45,10 +63,18 @@ export const GUEST_PHYSICAL_ADDRESS = 0x2400;
 // B.2.3 64-bit guest-state fields
 export const VMCS_LINK_POINTER = 0x2800;
 export const GUEST_IA32_DEBUGCTL = 0x2802;
+export const GUEST_IA32_PAT = 0x2804;
+export const GUEST_IA32_EFER = 0x2806;
+export const GUEST_IA32_PERF_GLOBAL_CTRL = 0x2808;
 export const GUEST_PDPTE0 = 0x280a;
 export const GUEST_PDPTE1 = 0x280c;
 export const GUEST_PDPTE2 = 0x280e;
 export const GUEST_PDPTE3 = 0x2810;
+
+// B.2.4 64-bit host-state fields
+export const HOST_IA32_PAT = 0x2c00;
+export const HOST_IA32_EFER = 0x2c02;
+export const HOST_IA32_PERF_GLOBAL_CTRL = 0x2c04;
 
 // B.3.1 32-bit control fields
 export const PIN_BASED_VM_EXECUTION_CONTROLS = 0x4000;
@@ -65,7 +91,10 @@ export const VM_ENTRY_MSR_LOAD_COUNT = 0x4014;
 export const VM_ENTRY_INTERRUPTION_INFORMATION = 0x4016;
 export const VM_ENTRY_EXCEPTION_ERROR_CODE = 0x4018;
 export const VM_ENTRY_INSTRUCTION_LENGTH = 0x401a;
+export const TPR_THRESHOLD = 0x401c;
 export const SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS = 0x401e;
+export const PLE_GAP = 0x4020;
+export const PLE_WINDOW = 0x4022;
 
 // B.3.2 32-bit read-only data fields
 export const VM_INSTRUCTION_ERROR = 0x4400;

@@ -3,6 +3,7 @@
 import { Machine, type MachineOptions } from '../../src/machine/machine.ts';
 import type { Reached } from '../../src/machine/root-mode.ts';
 import { type RootModeOptions, RootModePort } from '../../src/machine/root-mode-port.ts';
+import { fieldExists } from '../../src/vmx/capabilities.ts';
 import { PIN_BASED, PRIMARY, SECONDARY, VM_ENTRY, VM_EXIT } from '../../src/vmx/controls.ts';
 import { FIELDS } from '../../src/vmx/field-table.ts';
 import * as F from '../../src/vmx/fields.ts';
@@ -178,7 +179,8 @@ export const BASELINE: readonly (readonly [number, number, number?])[] = [
 /** Writes the baseline into the current VMCS, and 0 into every other field. */
 export function writeBaseline(world: World): void {
   for (const field of FIELDS) {
-    if (field.type !== 'read-only data') world.set(field.encoding, 0);
+    if (field.type !== 'read-only data' && fieldExists(field.encoding, world.vmx.context.capabilities))
+      world.set(field.encoding, 0);
   }
   for (const [field, value, high] of BASELINE) {
     world.set(field, value);
