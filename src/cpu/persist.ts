@@ -194,9 +194,22 @@ function checkControl(cpu: Cpu, next: ReadonlyMap<number, number>, eflags: numbe
   if ((cr4 & ~cr4Mask(cpu.model)) !== 0) refuse('cr4', cr4, `bits that a ${cpu.model.name} does not have`);
   if ((cr0 & CR0_PG) !== 0 && (cr4 & CR4_PAE) !== 0) refuse('cr4', cr4, 'PAE paging is not implemented');
   if ((eflags & 2) === 0 || (eflags & EFLAGS_ZERO) !== 0) refuse('eflags', eflags, 'reserved bits must be as reset');
-  if ((eflags & FLAG_VM) !== 0) refuse('eflags', eflags, 'virtual-8086 mode is not implemented');
+  if ((eflags & FLAG_VM) !== 0) checkVirtual8086(of, (why) => refuse('eflags', eflags, why), cpl);
   if ((eflags & FLAG_TF) !== 0) refuse('eflags', eflags, 'single step is not implemented');
   if (cpl === 3 && (eflags & FLAG_AC) !== 0 && (cr0 & CR0_AM) !== 0)
     refuse('eflags', eflags, 'alignment check is not implemented');
   if ((of(DR7) & DR7_ARMED) !== 0) refuse('dr7', of(DR7), 'debug registers are not implemented');
+}
+
+/** What holds wherever EFLAGS.VM is set (SDM Vol. 3, "Virtual-8086 Mode"). */
+function checkVirtual8086(of: (k: number) => number, refuse: (why: string) => never, cpl: number): void {
+  if ((of(CR0) & CR0_PE) === 0) refuse('virtual-8086 mode needs protected mode');
+  if (cpl !== 3) refuse('in virtual-8086 mode CPL is 3');
+  for (let segment = 0; segment < 6; segment++)
+    if (
+      of(SEG_BASE + segment) !== of(SEG_SELECTOR + segment) << 4 ||
+      of(SEG_LIMIT + segment) !== 0xffff ||
+      of(SEG_ACCESS + segment) !== 0xf3
+    )
+      refuse('segment registers do not hold what virtual-8086 mode loads');
 }

@@ -13,7 +13,6 @@ import {
   EVENTS,
   FLAG_AC,
   FLAG_TF,
-  FLAG_VM,
   INTERRUPTIBILITY,
   MODE,
 } from '../base/registers.ts';
@@ -122,7 +121,6 @@ function failLate(x: VmxContext, reason: number, qualification: number, rows: re
 /** A guest may ask for what the machine does not have yet; better to say so at once. */
 function refuseUnimplemented(w: Int32Array): void {
   const flags = w[W.W_GUEST_RFLAGS];
-  if ((flags & FLAG_VM) !== 0) throw new Unimplemented('virtual-8086 mode');
   if ((flags & FLAG_TF) !== 0 || w[W.W_PENDING_DEBUG] !== 0) throw new Unimplemented('single step');
   if ((w[W.W_GUEST_CR0] & CR0_PG) !== 0 && (w[W.W_GUEST_CR4] & CR4_PAE) !== 0) throw new Unimplemented('PAE paging');
   const cpl3 = (w[W.W_GUEST_SS_ACCESS] & 0x60) === 0x60;

@@ -8,7 +8,6 @@ const known = Object.keys(unimplementedFeatures);
 test('what is left out of the processor is exactly this', () => {
   expect(known).toEqual([
     'hardware task switch',
-    'virtual-8086 mode',
     'PAE paging',
     'debug registers',
     'single step',

@@ -73,7 +73,7 @@ export function enterCode(cpu: Cpu, d: Descriptor, cpl: number, offset: number):
   if (cpl !== cpu.S[CPL]) cpu.setCpl(cpl);
 }
 
-/** Far transfer in real-address mode. The limit of CS stays as it is, and the offset must lie within. */
+/** Far transfer in real-address or virtual-8086 mode. The limit of CS stays as it is, and the offset must lie within. */
 export function enterReal(cpu: Cpu, selector: number, offset: number): void {
   checkOffset(cpu, cpu.S[SEG_LIMIT + CS], offset);
   loadReal(cpu, CS, selector);

@@ -8,7 +8,9 @@ import {
   CR0,
   CR0_PE,
   CS,
+  DS,
   EIP,
+  ES,
   ESP,
   FLAG_AC,
   FLAG_IF,
@@ -16,6 +18,8 @@ import {
   FLAG_RF,
   FLAG_TF,
   FLAG_VM,
+  FS,
+  GS,
   IDTR_BASE,
   IDTR_LIMIT,
   INTERRUPTIBILITY,
@@ -25,6 +29,7 @@ import {
 import { DB, GP, MC, NP } from '../../base/signal.ts';
 import type { Cpu } from '../cpu.ts';
 import type { ProcessorEvent } from '../monitor.ts';
+import { checkSensitive, isVirtual8086 } from '../system/privilege.ts';
 import { checkOffset, enterCode, gateTarget, requirePresent } from './code.ts';
 import {
   type Descriptor,
@@ -36,13 +41,14 @@ import {
   INTERRUPT_GATE32,
   isConforming,
   isPresent,
+  selectorError,
   setAccessed,
   TASK_GATE,
   TRAP_GATE16,
   TRAP_GATE32,
   typeOf,
 } from './descriptors.ts';
-import { install, loadReal } from './segments.ts';
+import { install, installNull, loadReal } from './segments.ts';
 import { checkRoom, currentStack, innerStack, pushFrame, setStackPointer } from './stack.ts';
 import { enterTaskGate, TASK_GATE_IN_IDT } from './task.ts';
 
@@ -56,6 +62,8 @@ export const SOFTWARE_EXCEPTION = 6;
 
 /** Error-code bit: the index names a gate of the IDT. */
 const IDT_FLAG = 2;
+/** In the order in which an event in virtual-8086 mode pushes them. */
+const DATA_SEGMENTS = [GS, FS, DS, ES] as const;
 /** Interruptibility: blocking by STI and by MOV SS. */
 const BLOCKING_FOR_ONE_INSTRUCTION = 3;
 
@@ -101,6 +109,8 @@ function deliverReal(cpu: Cpu, event: ProcessorEvent, image: number, eip: number
 /** PROTECTED-MODE of the manual's procedure. */
 function deliverProtected(cpu: Cpu, event: ProcessorEvent, image: number, eip: number): boolean {
   const ext = isSoftware(event) ? 0 : 1;
+  // The instruction itself has been asked already; this is for the one that a VM entry injects.
+  if (event.type === SOFTWARE_INTERRUPT) checkSensitive(cpu, 'INT n');
   const d = readGate(cpu, event, ext);
   if (typeOf(d) === TASK_GATE) {
     enterTaskGate(cpu, d, TASK_GATE_IN_IDT, ext);
@@ -110,6 +120,8 @@ function deliverProtected(cpu: Cpu, event: ProcessorEvent, image: number, eip: n
   const gate = gateOf(d);
   const code = gateTarget(cpu, gate.selector, ext);
   requirePresent(cpu, code, ext);
+  if (isVirtual8086(cpu) && (isConforming(code) || dplOf(code) !== 0))
+    cpu.raise(GP, selectorError(gate.selector, ext), 'an event in virtual-8086 mode must lead to ring 0');
   if (!isConforming(code) && dplOf(code) < cpu.S[CPL]) enterInner(cpu, event, gate, code, image, eip, ext);
   else enterSame(cpu, event, gate, code, image, eip, ext);
   let clear = FLAG_TF | FLAG_NT | FLAG_VM | FLAG_RF;
@@ -169,7 +181,7 @@ function enterSame(
   enterCode(cpu, code, cpu.S[CPL], gate.offset);
 }
 
-/** INTER-PRIVILEGE-LEVEL-INTERRUPT */
+/** INTER-PRIVILEGE-LEVEL-INTERRUPT, and INTERRUPT-FROM-VIRTUAL-8086-MODE, which saves the data segments first and leaves them null. */
 function enterInner(
   cpu: Cpu,
   event: ProcessorEvent,
@@ -182,7 +194,9 @@ function enterInner(
   const S = cpu.S;
   const cpl = dplOf(code);
   const stack = innerStack(cpu, cpl, ext);
-  const frame = [S[SEG_SELECTOR + SS_], S[ESP], image, S[SEG_SELECTOR + CS], eip];
+  const from8086 = isVirtual8086(cpu);
+  const frame = from8086 ? DATA_SEGMENTS.map((segment) => S[SEG_SELECTOR + segment]) : [];
+  frame.push(S[SEG_SELECTOR + SS_], S[ESP], image, S[SEG_SELECTOR + CS], eip);
   if (event.errorCode >= 0) frame.push(event.errorCode);
   checkRoom(cpu, stack, frame.length * gate.size, gate.size);
   checkOffset(cpu, code.limit, gate.offset, ext);
@@ -193,4 +207,5 @@ function enterInner(
   install(cpu, SS_, stack.selector, stack.descriptor);
   setStackPointer(cpu, esp);
   enterCode(cpu, code, cpl, gate.offset);
+  if (from8086) for (const segment of DATA_SEGMENTS) installNull(cpu, segment, 0);
 }

@@ -16,6 +16,7 @@ import { DE, DF, GP, NP, PF, SIGNAL_EXCEPTION, SIGNAL_EXITED, type Signal, SS, T
 import type { Cpu } from '../cpu.ts';
 import type { Instruction } from '../instruction.ts';
 import type { ProcessorEvent } from '../monitor.ts';
+import { checkSensitive } from '../system/privilege.ts';
 import { deliver, HARDWARE_EXCEPTION, NMI_EVENT, SOFTWARE_INTERRUPT } from './deliver.ts';
 import { quickInterrupt } from './quick.ts';
 
@@ -149,7 +150,10 @@ function shutDown(cpu: Cpu): void {
 /** INT n, INT3, INTO and INT1: an event at the instruction itself. One that ends elsewhere does not count as executed. */
 export function softwareEvent(cpu: Cpu, i: Instruction, vector: number, type: ProcessorEvent['type']): void {
   // INT n is not subject to the exception bitmap, so there is nobody to ask.
-  if (type === SOFTWARE_INTERRUPT && quickInterrupt(cpu, vector, i.length)) return;
+  if (type === SOFTWARE_INTERRUPT) {
+    checkSensitive(cpu, 'INT n');
+    if (quickInterrupt(cpu, vector, i.length)) return;
+  }
   cpu.S[EIP] = cpu.S[START_EIP];
   const event = { vector, type, errorCode: -1, instructionLength: i.length, address: 0 };
   if (!dispatch(cpu, event)) cpu.retires = 0;

@@ -6,8 +6,12 @@ import {
   CPL,
   CR0,
   CR0_AM,
-  CR0_PE,
+  CS,
+  DS,
   EFLAGS,
+  EIP,
+  ES,
+  ESP,
   FLAG_AC,
   FLAG_DF,
   FLAG_ID,
@@ -18,16 +22,19 @@ import {
   FLAG_VIF,
   FLAG_VIP,
   FLAG_VM,
+  FS,
+  GS,
   INTERRUPTIBILITY,
   SS_,
 } from '../../base/registers.ts';
 import { GP } from '../../base/signal.ts';
 import type { Cpu } from '../cpu.ts';
 import type { Instruction } from '../instruction.ts';
+import { checkSensitive, isProtected } from '../system/privilege.ts';
 import { checkOffset, enterCode, enterReal, returnTarget } from './code.ts';
 import { setAccessed } from './descriptors.ts';
 import { quickReturn } from './quick.ts';
-import { dropPrivilegedSegments, install, stackDescriptor } from './segments.ts';
+import { dropPrivilegedSegments, install, loadVirtual8086, stackDescriptor } from './segments.ts';
 import { peek, setStackPointer } from './stack.ts';
 import { returnFromTask } from './task.ts';
 
@@ -44,7 +51,7 @@ export function retFarImmediate(cpu: Cpu, i: Instruction): void {
 function returnFar(cpu: Cpu, size: 2 | 4, release: number): void {
   const offset = peek(cpu, 0, size);
   const selector = peek(cpu, size, size) & 0xffff;
-  if ((cpu.S[CR0] & CR0_PE) === 0) {
+  if (!isProtected(cpu)) {
     enterReal(cpu, selector, offset);
     cpu.adjustStack(2 * size + release);
   } else protectedReturn(cpu, size, selector, offset, 2 * size, release, cpu.getFlags());
@@ -52,15 +59,18 @@ function returnFar(cpu: Cpu, size: 2 | 4, release: number): void {
 
 /** Blocking by NMI ends with the IRET that succeeds. (Silicon also ends it with one that faults.) */
 export function iret(cpu: Cpu, i: Instruction): void {
-  if ((cpu.S[CR0] & CR0_PE) === 0) iretReal(cpu, i.operandSize);
+  checkSensitive(cpu, 'IRET');
+  if (!isProtected(cpu)) iretReal(cpu, i.operandSize);
   else if (cpu.S[EFLAGS] & FLAG_NT) returnFromTask(cpu);
   else iretProtected(cpu, i.operandSize);
 }
 
+/** REAL-ADDRESS-MODE of the manual's procedure, and RETURN-FROM-VIRTUAL-8086-MODE with IOPL 3, which stays in that mode. */
 function iretReal(cpu: Cpu, size: 2 | 4): void {
   const offset = peek(cpu, 0, size);
   const selector = peek(cpu, size, size) & 0xffff;
-  const flags = newFlags(cpu, peek(cpu, 2 * size, size), realFlags(size));
+  const flags = newFlags(cpu, peek(cpu, 2 * size, size), realFlags(cpu, size));
+  refuseAlignmentCheck(cpu, cpu.S[CPL], flags);
   enterReal(cpu, selector, offset);
   cpu.adjustStack(3 * size);
   finishIret(cpu, flags);
@@ -72,17 +82,45 @@ function iretProtected(cpu: Cpu, size: 2 | 4): void {
   const offset = peek(cpu, 0, size);
   const selector = peek(cpu, size, size) & 0xffff;
   const popped = peek(cpu, 2 * size, size);
-  if (size === 4 && (popped & FLAG_VM) !== 0 && cpl === 0) throw new Unimplemented('virtual-8086 mode');
+  if (size === 4 && (popped & FLAG_VM) !== 0 && cpl === 0) {
+    enterVirtual8086(cpu, offset, selector, popped);
+    return;
+  }
   const flags = newFlags(cpu, popped, protectedFlags(size, cpl, (cpu.getFlags() & FLAG_IOPL) >> 12));
   protectedReturn(cpu, size, selector, offset, 3 * size, 0, flags);
   finishIret(cpu, flags);
 }
+
+/** RETURN-TO-VIRTUAL-8086-MODE: nine doublewords, from EIP up to GS. Segment registers are loaded without any check. */
+function enterVirtual8086(cpu: Cpu, offset: number, selector: number, popped: number): void {
+  const [esp, ss, es, ds, fs, gs] = [12, 16, 20, 24, 28, 32].map((at) => peek(cpu, at, 4)) as SixWords;
+  checkOffset(cpu, 0xffff, offset);
+  const flags = newFlags(cpu, popped, FROM_RING_0 | FLAG_VM);
+  refuseAlignmentCheck(cpu, 3, flags);
+  // Nothing can fail from here on.
+  loadVirtual8086(cpu, CS, selector);
+  loadVirtual8086(cpu, SS_, ss & 0xffff);
+  loadVirtual8086(cpu, ES, es & 0xffff);
+  loadVirtual8086(cpu, DS, ds & 0xffff);
+  loadVirtual8086(cpu, FS, fs & 0xffff);
+  loadVirtual8086(cpu, GS, gs & 0xffff);
+  cpu.S[EIP] = offset;
+  cpu.S[ESP] = esp;
+  cpu.setCpl(3);
+  finishIret(cpu, flags);
+}
+
+type SixWords = [number, number, number, number, number, number];
 
 /** EFLAGS after IRET: the bits of `writable` from the stack, the others as they are. */
 function newFlags(cpu: Cpu, popped: number, writable: number): number {
   const flags = (cpu.getFlags() & ~writable) | (popped & writable);
   if (flags & FLAG_TF) throw new Unimplemented('single step');
   return flags;
+}
+
+function refuseAlignmentCheck(cpu: Cpu, cpl: number, flags: number): void {
+  if (cpl === 3 && (flags & FLAG_AC) !== 0 && (cpu.S[CR0] & CR0_AM) !== 0) throw new Unimplemented('alignment check');
 }
 
 function finishIret(cpu: Cpu, flags: number): void {
@@ -94,7 +132,9 @@ function finishIret(cpu: Cpu, flags: number): void {
  *  left out together with them. */
 const ALWAYS = ARITHMETIC_FLAGS | FLAG_TF | FLAG_DF | FLAG_NT;
 
-const realFlags = (size: 2 | 4): number => ALWAYS | FLAG_IF | FLAG_IOPL | (size === 4 ? FLAG_AC | FLAG_ID : 0);
+/** IOPL stays as it is in virtual-8086 mode, where CPL is 3. */
+const realFlags = (cpu: Cpu, size: 2 | 4): number =>
+  ALWAYS | FLAG_IF | (cpu.S[CPL] === 0 ? FLAG_IOPL : 0) | (size === 4 ? FLAG_AC | FLAG_ID : 0);
 
 function protectedFlags(size: 2 | 4, cpl: number, iopl: number): number {
   let writable = ALWAYS;
@@ -119,7 +159,7 @@ function protectedReturn(
 ): void {
   const code = returnTarget(cpu, selector);
   const cpl = selector & 3;
-  if (cpl === 3 && (flags & FLAG_AC) !== 0 && (cpu.S[CR0] & CR0_AM) !== 0) throw new Unimplemented('alignment check');
+  refuseAlignmentCheck(cpu, cpl, flags);
   if (cpl === cpu.S[CPL]) {
     // Return to same privilege level
     checkOffset(cpu, code.limit, offset);

@@ -7,8 +7,6 @@ import {
   AR_S,
   AR_UNUSABLE,
   CPL,
-  CR0,
-  CR0_PE,
   DS,
   ES,
   FS,
@@ -21,6 +19,7 @@ import {
 } from '../../base/registers.ts';
 import { GP, NP, SS } from '../../base/signal.ts';
 import type { Cpu } from '../cpu.ts';
+import { isProtected, isVirtual8086 } from '../system/privilege.ts';
 import {
   type Descriptor,
   dplOf,
@@ -42,6 +41,8 @@ import { loadFlatData } from './flat.ts';
 
 /** What a real-mode load makes of a segment's type: present, writable, accessed data of ring 0. */
 const REAL_MODE_RIGHTS = 0x93;
+/** The same in virtual-8086 mode, for ring 3. */
+const VIRTUAL_8086_RIGHTS = 0xf3;
 const NAMES = ['ES', 'CS', 'SS', 'DS', 'FS', 'GS', 'LDTR', 'TR'] as const;
 
 /** Whether `size` bytes at `offset` lie within a segment. With a limit of 4 GiB nothing is outside: the manual leaves open
@@ -96,15 +97,29 @@ export function installNull(cpu: Cpu, segment: number, selector: number): void {
   cpu.segmentChanged(segment);
 }
 
-/** Load in real-address mode: the base follows from the selector. Limit, granularity and size stay what protected mode left
- *  ("unreal" mode lives on it); the type becomes that of a writable data segment, for CS too. */
+/** Load in real-address or virtual-8086 mode: the base follows from the selector. In real-address mode limit, granularity and size
+ *  stay what protected mode left ("unreal" mode lives on it); the type becomes that of a writable data segment, for CS too. */
 export function loadReal(cpu: Cpu, segment: number, selector: number): void {
+  if (isVirtual8086(cpu)) {
+    loadVirtual8086(cpu, segment, selector);
+    return;
+  }
   const S = cpu.S;
   const access = S[SEG_ACCESS + segment];
   S[SEG_SELECTOR + segment] = selector;
   S[SEG_BASE + segment] = selector << 4;
   if (access & AR_UNUSABLE) S[SEG_LIMIT + segment] = 0xffff;
   S[SEG_ACCESS + segment] = (access & 0xf000) | REAL_MODE_RIGHTS;
+  cpu.segmentChanged(segment);
+}
+
+/** Load in virtual-8086 mode, or on the way there: 64 KiB at the selector times 16 (SDM Vol. 3, "Virtual-8086 Mode"). */
+export function loadVirtual8086(cpu: Cpu, segment: number, selector: number): void {
+  const S = cpu.S;
+  S[SEG_SELECTOR + segment] = selector;
+  S[SEG_BASE + segment] = selector << 4;
+  S[SEG_LIMIT + segment] = 0xffff;
+  S[SEG_ACCESS + segment] = VIRTUAL_8086_RIGHTS;
   cpu.segmentChanged(segment);
 }
 
@@ -143,7 +158,7 @@ function dataDescriptor(cpu: Cpu, selector: number, cpl: number): Descriptor {
 
 /** Loads SS, DS, ES, FS or GS as MOV, POP and LDS do. Restartable: registers change only after the last check. */
 export function loadSegment(cpu: Cpu, segment: number, selector: number, cpl: number = cpu.S[CPL]): void {
-  if ((cpu.S[CR0] & CR0_PE) === 0) loadReal(cpu, segment, selector);
+  if (!isProtected(cpu)) loadReal(cpu, segment, selector);
   else if (segment !== SS_ && isNull(selector)) installNull(cpu, segment, selector);
   else if (cpl !== cpu.S[CPL] || !loadFlatData(cpu, segment, selector)) {
     const d = segment === SS_ ? stackDescriptor(cpu, selector, cpl, GP, 0) : dataDescriptor(cpu, selector, cpl);

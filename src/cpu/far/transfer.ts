@@ -1,9 +1,10 @@
 /** Far JMP and CALL (SDM Vol. 2, "JMP", "CALL"; Vol. 3, "Call Gates"). */
 
-import { CPL, CR0, CR0_PE, CS, EIP, ESP, SEG_LIMIT, SEG_SELECTOR, SS_ } from '../../base/registers.ts';
+import { CPL, CS, EIP, ESP, SEG_LIMIT, SEG_SELECTOR, SS_ } from '../../base/registers.ts';
 import { GP } from '../../base/signal.ts';
 import type { Cpu } from '../cpu.ts';
 import type { Instruction } from '../instruction.ts';
+import { isProtected } from '../system/privilege.ts';
 import {
   checkDirect,
   checkOffset,
@@ -46,7 +47,7 @@ const truncate = (i: Instruction, offset: number): number => (i.operandSize === 
 
 export function jmpFar(cpu: Cpu, i: Instruction): void {
   const { selector, offset } = farPointer(cpu, i);
-  if ((cpu.S[CR0] & CR0_PE) === 0) enterReal(cpu, selector, offset);
+  if (!isProtected(cpu)) enterReal(cpu, selector, offset);
   else {
     const d = targetDescriptor(cpu, selector);
     if (isCode(d)) jumpToCode(cpu, d, offset);
@@ -101,7 +102,7 @@ function callGate(cpu: Cpu, d: Descriptor): Gate {
 
 export function callFar(cpu: Cpu, i: Instruction): void {
   const { selector, offset } = farPointer(cpu, i);
-  if ((cpu.S[CR0] & CR0_PE) === 0) callReal(cpu, selector, offset, i.operandSize);
+  if (!isProtected(cpu)) callReal(cpu, selector, offset, i.operandSize);
   else {
     const d = targetDescriptor(cpu, selector);
     if (isCode(d)) {

@@ -3,7 +3,6 @@
 /** Each with what asks for it. */
 export const unimplementedFeatures = {
   'hardware task switch': 'far transfer or event through a task gate or to a TSS; IRET with NT set',
-  'virtual-8086 mode': 'IRET that sets VM',
   'PAE paging': 'CR4.PAE set while paging is on',
   'debug registers': 'MOV from and to debug registers',
   'single step': 'EFLAGS.TF set',

@@ -17,7 +17,7 @@ import {
 } from '../../base/registers.ts';
 import type { Cpu } from '../cpu.ts';
 import type { Instruction } from '../instruction.ts';
-import { iopl } from './privilege.ts';
+import { checkSensitive, iopl } from './privilege.ts';
 
 /** Interruptibility: blocking by STI. */
 const BLOCKING_BY_STI = 1;
@@ -40,6 +40,7 @@ export function sti(cpu: Cpu): void {
 
 /** PUSHF, PUSHFD. */
 export function pushf(cpu: Cpu, i: Instruction): void {
+  checkSensitive(cpu, 'PUSHF');
   const flags = cpu.getFlags();
   if (i.operandSize === 2) cpu.push16(flags & 0xffff);
   else cpu.push32(flags & ~(FLAG_VM | FLAG_RF));
@@ -47,6 +48,7 @@ export function pushf(cpu: Cpu, i: Instruction): void {
 
 /** POPF, POPFD: which flags change depends on CPL and IOPL, without a fault. */
 export function popf(cpu: Cpu, i: Instruction): void {
+  checkSensitive(cpu, 'POPF');
   const { S } = cpu;
   const esp = S[ESP];
   const old = cpu.getFlags();

@@ -4,7 +4,7 @@ import { AR_UNUSABLE, CPL, EAX, EDX, SEG_ACCESS, SEG_BASE, SEG_LIMIT, TR } from 
 import { GP } from '../../base/signal.ts';
 import type { Cpu } from '../cpu.ts';
 import type { Instruction } from '../instruction.ts';
-import { iopl, isProtected } from './privilege.ts';
+import { iopl, isProtected, isVirtual8086 } from './privilege.ts';
 
 /** Where a 32-bit TSS holds the offset of its I/O permission bit map. */
 const IO_MAP_BASE = 102;
@@ -12,9 +12,9 @@ const IO_MAP_BASE = 102;
 const TSS32 = 9;
 const BUSY = 2;
 
-/** Raises #GP(0) unless CPL ≤ IOPL or the TSS permits each of the ports. */
+/** Raises #GP(0) unless CPL ≤ IOPL or the TSS permits each of the ports; in virtual-8086 mode the TSS alone decides. */
 export function checkIoPermission(cpu: Cpu, port: number, size: number): void {
-  if (!isProtected(cpu) || cpu.S[CPL] <= iopl(cpu)) return;
+  if (isProtected(cpu) ? cpu.S[CPL] <= iopl(cpu) : !isVirtual8086(cpu)) return;
   if (!permittedByTss(cpu, port, size)) cpu.raise(GP, 0, `port ${hex(port, 4)} is not permitted at CPL ${cpu.S[CPL]}`);
 }
 

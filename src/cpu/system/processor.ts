@@ -33,11 +33,12 @@ export function invalidateCaches(cpu: Cpu, i: Instruction): void {
 }
 
 /** VMXON … INVVPID, VMCALL. Their privilege check comes after the VM exit and is the monitor's, as is whether the
- *  processor is in VMX operation at all. VMCALL exits from real mode, too. */
+ *  processor is in VMX operation at all. VMCALL exits from real and virtual-8086
+ *  mode, too. */
 export function vmx(cpu: Cpu, i: Instruction): void {
   const { monitor } = cpu;
   if (monitor === null) throw cpu.raise(UD, -1, 'this processor has no VMX');
-  if (!isProtected(cpu) && i.row.mnemonic !== 'VMCALL')
+  if (!isProtected(cpu) && !(i.row.mnemonic === 'VMCALL' && monitor.nonRoot))
     cpu.raise(UD, -1, `${i.row.mnemonic} exists in protected mode only`);
   monitor.vmxInstruction(i);
 }

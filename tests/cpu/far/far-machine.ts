@@ -24,7 +24,8 @@ import {
 import { SIGNAL_EXCEPTION } from '../../../src/base/signal.ts';
 import { Cpu } from '../../../src/cpu/cpu.ts';
 import { decode } from '../../../src/cpu/decode.ts';
-import { dispatch, exceptionEvent, farHandlers } from '../../../src/cpu/far/index.ts';
+import { dispatch, exceptionEvent } from '../../../src/cpu/far/index.ts';
+import { handlers } from '../../../src/cpu/handlers.ts';
 import type { Instruction } from '../../../src/cpu/instruction.ts';
 import { defaultModel } from '../../../src/cpu/model.ts';
 import { checkPrivilege } from '../../../src/cpu/system/privilege.ts';
@@ -220,7 +221,7 @@ export class FarMachine {
     cpu.retires = 1;
     try {
       checkPrivilege(cpu, i.row);
-      (farHandlers[i.row.semantics] as (typeof farHandlers)[string])(cpu, i);
+      (handlers[i.row.semantics] as (typeof handlers)[string])(cpu, i);
       return null;
     } catch (thrown) {
       if (thrown !== cpu.signal || cpu.signal.kind !== SIGNAL_EXCEPTION) throw thrown;
