@@ -53,6 +53,8 @@ export interface Space {
 export class Spaces {
   readonly #byVpid = new Map<number, Space[]>();
   #size = 0;
+  /** Increments when spaces are forgotten: what `get` returned holds for one value of it. */
+  epoch = 0;
   /** The next id: ids only grow. */
   nextId = 1;
 
@@ -61,7 +63,7 @@ export class Spaces {
     return this.nextId++;
   }
 
-  /** The space, made if it does not exist yet. Now and then empty ones are forgotten: ask anew after each call. */
+  /** The space, made if it does not exist yet. Now and then empty ones are forgotten (`epoch`). */
   get(vpid: number, eptrta: number): Space {
     const peers = this.ofVpid(vpid);
     for (const space of peers) if (space.eptrta === eptrta) return space;
@@ -89,6 +91,7 @@ export class Spaces {
 
   /** Starts again without any space. */
   clear(): void {
+    this.epoch++;
     this.#byVpid.clear();
     this.#size = 0;
   }
@@ -98,6 +101,7 @@ export class Spaces {
   }
 
   #forgetEmpty(): void {
+    this.epoch++;
     this.#size = 0;
     for (const [vpid, list] of this.#byVpid) {
       const kept = list.filter((s) => s.plain.count + s.global.count > 0);

@@ -36,6 +36,17 @@ export interface TranslatorParts {
   readonly watched: boolean;
 }
 
+/** What one (VPID, EPTRTA) stands for in every store. */
+interface SelectedSpaces {
+  readonly vpid: number;
+  readonly eptrta: number;
+  readonly epoch: number;
+  readonly linear: Space;
+  readonly linearStructures: Space;
+  readonly guestPhysical: Space;
+  readonly eptStructures: Space;
+}
+
 export class Translator {
   /** The context in force. */
   context: FastContext;
@@ -53,6 +64,9 @@ export class Translator {
   /** Null where somebody watches each step, or caches of table entries are part of every walk. */
   readonly #settled: SettledWalk | null;
   #space: Space;
+  /** The spaces in force, and those that were before. */
+  #spaces: SelectedSpaces | null = null;
+  #otherSpaces: SelectedSpaces | null = null;
   /** What `contextFor` last found beside the context in force; its key tells whether it still is that. */
   #other: FastContext | null = null;
 
@@ -91,16 +105,40 @@ export class Translator {
     if (anew || c.vpid !== vpid || c.eptrta !== eptrta) this.#selectSpace();
   }
 
-  /** Looks the spaces of the context in force up in every store. */
+  /** Puts the spaces of the context in force, in every store, into force. */
   #selectSpace(): void {
     const { vpid, eptrta } = this.context;
-    const { linear, linearStructures, guestPhysical, eptStructures } = this.#caches;
+    let spaces = this.#spaces;
+    this.#spaces = this.#otherSpaces; // VM entries and exits go there and back again
+    this.#otherSpaces = spaces;
+    const epoch = this.#epoch();
+    spaces = this.#spaces;
+    if (spaces === null || spaces.epoch !== epoch || spaces.vpid !== vpid || spaces.eptrta !== eptrta)
+      spaces = this.#lookUpSpaces(vpid, eptrta);
+    this.#spaces = spaces;
     const nested = this.#nested;
-    this.#space = linear.spaces.get(vpid, eptrta);
-    if (this.#structures !== null) this.#structures.tag = linearStructures.spaces.get(vpid, eptrta).plain;
+    this.#space = spaces.linear;
+    if (this.#structures !== null) this.#structures.tag = spaces.linearStructures.plain;
     nested.root = eptrta;
-    nested.space = guestPhysical.spaces.get(0, eptrta);
-    if (nested.structures !== null) nested.structures.tag = eptStructures.spaces.get(0, eptrta).plain;
+    nested.space = spaces.guestPhysical;
+    if (nested.structures !== null) nested.structures.tag = spaces.eptStructures.plain;
+  }
+
+  /** Changes when a store has forgotten spaces. */
+  #epoch(): number {
+    const { linear, linearStructures, guestPhysical, eptStructures } = this.#caches;
+    return (
+      linear.spaces.epoch + linearStructures.spaces.epoch + guestPhysical.spaces.epoch + eptStructures.spaces.epoch
+    );
+  }
+
+  #lookUpSpaces(vpid: number, eptrta: number): SelectedSpaces {
+    const caches = this.#caches;
+    const linear = caches.linear.spaces.get(vpid, eptrta);
+    const linearStructures = caches.linearStructures.spaces.get(vpid, eptrta);
+    const guestPhysical = caches.guestPhysical.spaces.get(0, eptrta);
+    const eptStructures = caches.eptStructures.spaces.get(0, eptrta);
+    return { vpid, eptrta, epoch: this.#epoch(), linear, linearStructures, guestPhysical, eptStructures };
   }
 
   /** The context of user or supervisor accesses in the space in force. */

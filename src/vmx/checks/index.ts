@@ -58,11 +58,9 @@ export const ALL_GROUPS: number = (1 << CHECK_GROUPS.length) - 1;
 
 const stageGroups = (stage: Stage): number =>
   CHECK_GROUPS.reduce((mask, g, i) => (g.stage === stage ? mask | (1 << i) : mask), 0);
-const STAGE_GROUPS: Readonly<Record<Stage, number>> = {
-  controls: stageGroups('controls'),
-  host: stageGroups('host'),
-  guest: stageGroups('guest'),
-};
+const CONTROLS_GROUPS = stageGroups('controls');
+const HOST_GROUPS = stageGroups('host');
+const GUEST_GROUPS = stageGroups('guest');
 const VOLATILE_GROUPS = CHECK_GROUPS.reduce(
   (mask, g, i) => (g.checks.some((c) => c.volatile) ? mask | (1 << i) : mask),
   0,
@@ -109,7 +107,7 @@ export interface FailedCheck {
 
 /** The first row of a stage that does not hold, looking only at the groups in `unchecked`; null if all hold. */
 export function firstFailure(view: EntryView, stage: Stage, unchecked: number): EntryCheck | null {
-  let groups = unchecked & STAGE_GROUPS[stage];
+  let groups = unchecked & groupsOfStage(stage);
   if (stage === 'guest' && mayBeVolatile(view)) groups |= VOLATILE_GROUPS;
   while (groups !== 0) {
     const bit = groups & -groups;
@@ -120,7 +118,8 @@ export function firstFailure(view: EntryView, stage: Stage, unchecked: number): 
 }
 
 /** The groups of a stage, to be taken out of `unchecked` once they hold. */
-export const groupsOfStage = (stage: Stage): number => STAGE_GROUPS[stage];
+export const groupsOfStage = (stage: Stage): number =>
+  stage === 'controls' ? CONTROLS_GROUPS : stage === 'host' ? HOST_GROUPS : GUEST_GROUPS;
 
 /** Could a volatile row fail? They look at the link pointer and at PAE page tables. */
 function mayBeVolatile(view: EntryView): boolean {
