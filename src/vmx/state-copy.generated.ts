@@ -6,97 +6,97 @@ import { groupsOfChange } from './checks/index.ts';
 export function saveGuestRegisters(S: Int32Array, w: Int32Array): number {
   let d = 0;
   let groups = 0;
-  if ((d = w[110] ^ S[70]) !== 0) { w[110] = S[70]; groups |= groupsOfChange(110, d); } // GUEST_CR3
-  if ((d = w[111] ^ S[71]) !== 0) { w[111] = S[71]; groups |= groupsOfChange(111, d); } // GUEST_CR4
-  if ((d = w[123] ^ S[4]) !== 0) { w[123] = S[4]; groups |= groupsOfChange(123, d); } // GUEST_RSP
-  if ((d = w[1] ^ S[32]) !== 0) { w[1] = S[32]; groups |= groupsOfChange(1, d); } // GUEST_ES_SELECTOR
-  if ((d = w[2] ^ S[33]) !== 0) { w[2] = S[33]; groups |= groupsOfChange(2, d); } // GUEST_CS_SELECTOR
-  if ((d = w[3] ^ S[34]) !== 0) { w[3] = S[34]; groups |= groupsOfChange(3, d); } // GUEST_SS_SELECTOR
-  if ((d = w[4] ^ S[35]) !== 0) { w[4] = S[35]; groups |= groupsOfChange(4, d); } // GUEST_DS_SELECTOR
-  if ((d = w[5] ^ S[36]) !== 0) { w[5] = S[36]; groups |= groupsOfChange(5, d); } // GUEST_FS_SELECTOR
-  if ((d = w[6] ^ S[37]) !== 0) { w[6] = S[37]; groups |= groupsOfChange(6, d); } // GUEST_GS_SELECTOR
-  if ((d = w[7] ^ S[38]) !== 0) { w[7] = S[38]; groups |= groupsOfChange(7, d); } // GUEST_LDTR_SELECTOR
-  if ((d = w[8] ^ S[39]) !== 0) { w[8] = S[39]; groups |= groupsOfChange(8, d); } // GUEST_TR_SELECTOR
-  if ((d = w[112] ^ S[40]) !== 0) { w[112] = S[40]; groups |= groupsOfChange(112, d); } // GUEST_ES_BASE
-  if ((d = w[113] ^ S[41]) !== 0) { w[113] = S[41]; groups |= groupsOfChange(113, d); } // GUEST_CS_BASE
-  if ((d = w[114] ^ S[42]) !== 0) { w[114] = S[42]; groups |= groupsOfChange(114, d); } // GUEST_SS_BASE
-  if ((d = w[115] ^ S[43]) !== 0) { w[115] = S[43]; groups |= groupsOfChange(115, d); } // GUEST_DS_BASE
-  if ((d = w[116] ^ S[44]) !== 0) { w[116] = S[44]; groups |= groupsOfChange(116, d); } // GUEST_FS_BASE
-  if ((d = w[117] ^ S[45]) !== 0) { w[117] = S[45]; groups |= groupsOfChange(117, d); } // GUEST_GS_BASE
-  if ((d = w[118] ^ S[46]) !== 0) { w[118] = S[46]; groups |= groupsOfChange(118, d); } // GUEST_LDTR_BASE
-  if ((d = w[119] ^ S[47]) !== 0) { w[119] = S[47]; groups |= groupsOfChange(119, d); } // GUEST_TR_BASE
-  if ((d = w[71] ^ S[48]) !== 0) { w[71] = S[48]; groups |= groupsOfChange(71, d); } // GUEST_ES_LIMIT
-  if ((d = w[72] ^ S[49]) !== 0) { w[72] = S[49]; groups |= groupsOfChange(72, d); } // GUEST_CS_LIMIT
-  if ((d = w[73] ^ S[50]) !== 0) { w[73] = S[50]; groups |= groupsOfChange(73, d); } // GUEST_SS_LIMIT
-  if ((d = w[74] ^ S[51]) !== 0) { w[74] = S[51]; groups |= groupsOfChange(74, d); } // GUEST_DS_LIMIT
-  if ((d = w[75] ^ S[52]) !== 0) { w[75] = S[52]; groups |= groupsOfChange(75, d); } // GUEST_FS_LIMIT
-  if ((d = w[76] ^ S[53]) !== 0) { w[76] = S[53]; groups |= groupsOfChange(76, d); } // GUEST_GS_LIMIT
-  if ((d = w[77] ^ S[54]) !== 0) { w[77] = S[54]; groups |= groupsOfChange(77, d); } // GUEST_LDTR_LIMIT
-  if ((d = w[78] ^ S[55]) !== 0) { w[78] = S[55]; groups |= groupsOfChange(78, d); } // GUEST_TR_LIMIT
-  if ((d = w[81] ^ S[56]) !== 0) { w[81] = S[56]; groups |= groupsOfChange(81, d); } // GUEST_ES_ACCESS_RIGHTS
-  if ((d = w[82] ^ S[57]) !== 0) { w[82] = S[57]; groups |= groupsOfChange(82, d); } // GUEST_CS_ACCESS_RIGHTS
-  if ((d = w[83] ^ S[58]) !== 0) { w[83] = S[58]; groups |= groupsOfChange(83, d); } // GUEST_SS_ACCESS_RIGHTS
-  if ((d = w[84] ^ S[59]) !== 0) { w[84] = S[59]; groups |= groupsOfChange(84, d); } // GUEST_DS_ACCESS_RIGHTS
-  if ((d = w[85] ^ S[60]) !== 0) { w[85] = S[60]; groups |= groupsOfChange(85, d); } // GUEST_FS_ACCESS_RIGHTS
-  if ((d = w[86] ^ S[61]) !== 0) { w[86] = S[61]; groups |= groupsOfChange(86, d); } // GUEST_GS_ACCESS_RIGHTS
-  if ((d = w[87] ^ S[62]) !== 0) { w[87] = S[62]; groups |= groupsOfChange(87, d); } // GUEST_LDTR_ACCESS_RIGHTS
-  if ((d = w[88] ^ S[63]) !== 0) { w[88] = S[63]; groups |= groupsOfChange(88, d); } // GUEST_TR_ACCESS_RIGHTS
-  if ((d = w[120] ^ S[64]) !== 0) { w[120] = S[64]; groups |= groupsOfChange(120, d); } // GUEST_GDTR_BASE
-  if ((d = w[79] ^ S[65]) !== 0) { w[79] = S[65]; groups |= groupsOfChange(79, d); } // GUEST_GDTR_LIMIT
-  if ((d = w[121] ^ S[66]) !== 0) { w[121] = S[66]; groups |= groupsOfChange(121, d); } // GUEST_IDTR_BASE
-  if ((d = w[80] ^ S[67]) !== 0) { w[80] = S[67]; groups |= groupsOfChange(80, d); } // GUEST_IDTR_LIMIT
-  if ((d = w[92] ^ S[78]) !== 0) { w[92] = S[78]; groups |= groupsOfChange(92, d); } // GUEST_IA32_SYSENTER_CS
-  if ((d = w[127] ^ S[79]) !== 0) { w[127] = S[79]; groups |= groupsOfChange(127, d); } // GUEST_IA32_SYSENTER_ESP
-  if ((d = w[128] ^ S[80]) !== 0) { w[128] = S[80]; groups |= groupsOfChange(128, d); } // GUEST_IA32_SYSENTER_EIP
-  if ((d = w[89] ^ S[17]) !== 0) { w[89] = S[17]; groups |= groupsOfChange(89, d); } // GUEST_INTERRUPTIBILITY_STATE
-  if ((d = w[90] ^ S[18]) !== 0) { w[90] = S[18]; groups |= groupsOfChange(90, d); } // GUEST_ACTIVITY_STATE
+  if ((d = w[157] ^ S[70]) !== 0) { w[157] = S[70]; groups |= groupsOfChange(157, d); } // GUEST_CR3
+  if ((d = w[158] ^ S[71]) !== 0) { w[158] = S[71]; groups |= groupsOfChange(158, d); } // GUEST_CR4
+  if ((d = w[170] ^ S[4]) !== 0) { w[170] = S[4]; groups |= groupsOfChange(170, d); } // GUEST_RSP
+  if ((d = w[3] ^ S[32]) !== 0) { w[3] = S[32]; groups |= groupsOfChange(3, d); } // GUEST_ES_SELECTOR
+  if ((d = w[4] ^ S[33]) !== 0) { w[4] = S[33]; groups |= groupsOfChange(4, d); } // GUEST_CS_SELECTOR
+  if ((d = w[5] ^ S[34]) !== 0) { w[5] = S[34]; groups |= groupsOfChange(5, d); } // GUEST_SS_SELECTOR
+  if ((d = w[6] ^ S[35]) !== 0) { w[6] = S[35]; groups |= groupsOfChange(6, d); } // GUEST_DS_SELECTOR
+  if ((d = w[7] ^ S[36]) !== 0) { w[7] = S[36]; groups |= groupsOfChange(7, d); } // GUEST_FS_SELECTOR
+  if ((d = w[8] ^ S[37]) !== 0) { w[8] = S[37]; groups |= groupsOfChange(8, d); } // GUEST_GS_SELECTOR
+  if ((d = w[9] ^ S[38]) !== 0) { w[9] = S[38]; groups |= groupsOfChange(9, d); } // GUEST_LDTR_SELECTOR
+  if ((d = w[10] ^ S[39]) !== 0) { w[10] = S[39]; groups |= groupsOfChange(10, d); } // GUEST_TR_SELECTOR
+  if ((d = w[159] ^ S[40]) !== 0) { w[159] = S[40]; groups |= groupsOfChange(159, d); } // GUEST_ES_BASE
+  if ((d = w[160] ^ S[41]) !== 0) { w[160] = S[41]; groups |= groupsOfChange(160, d); } // GUEST_CS_BASE
+  if ((d = w[161] ^ S[42]) !== 0) { w[161] = S[42]; groups |= groupsOfChange(161, d); } // GUEST_SS_BASE
+  if ((d = w[162] ^ S[43]) !== 0) { w[162] = S[43]; groups |= groupsOfChange(162, d); } // GUEST_DS_BASE
+  if ((d = w[163] ^ S[44]) !== 0) { w[163] = S[44]; groups |= groupsOfChange(163, d); } // GUEST_FS_BASE
+  if ((d = w[164] ^ S[45]) !== 0) { w[164] = S[45]; groups |= groupsOfChange(164, d); } // GUEST_GS_BASE
+  if ((d = w[165] ^ S[46]) !== 0) { w[165] = S[46]; groups |= groupsOfChange(165, d); } // GUEST_LDTR_BASE
+  if ((d = w[166] ^ S[47]) !== 0) { w[166] = S[47]; groups |= groupsOfChange(166, d); } // GUEST_TR_BASE
+  if ((d = w[118] ^ S[48]) !== 0) { w[118] = S[48]; groups |= groupsOfChange(118, d); } // GUEST_ES_LIMIT
+  if ((d = w[119] ^ S[49]) !== 0) { w[119] = S[49]; groups |= groupsOfChange(119, d); } // GUEST_CS_LIMIT
+  if ((d = w[120] ^ S[50]) !== 0) { w[120] = S[50]; groups |= groupsOfChange(120, d); } // GUEST_SS_LIMIT
+  if ((d = w[121] ^ S[51]) !== 0) { w[121] = S[51]; groups |= groupsOfChange(121, d); } // GUEST_DS_LIMIT
+  if ((d = w[122] ^ S[52]) !== 0) { w[122] = S[52]; groups |= groupsOfChange(122, d); } // GUEST_FS_LIMIT
+  if ((d = w[123] ^ S[53]) !== 0) { w[123] = S[53]; groups |= groupsOfChange(123, d); } // GUEST_GS_LIMIT
+  if ((d = w[124] ^ S[54]) !== 0) { w[124] = S[54]; groups |= groupsOfChange(124, d); } // GUEST_LDTR_LIMIT
+  if ((d = w[125] ^ S[55]) !== 0) { w[125] = S[55]; groups |= groupsOfChange(125, d); } // GUEST_TR_LIMIT
+  if ((d = w[128] ^ S[56]) !== 0) { w[128] = S[56]; groups |= groupsOfChange(128, d); } // GUEST_ES_ACCESS_RIGHTS
+  if ((d = w[129] ^ S[57]) !== 0) { w[129] = S[57]; groups |= groupsOfChange(129, d); } // GUEST_CS_ACCESS_RIGHTS
+  if ((d = w[130] ^ S[58]) !== 0) { w[130] = S[58]; groups |= groupsOfChange(130, d); } // GUEST_SS_ACCESS_RIGHTS
+  if ((d = w[131] ^ S[59]) !== 0) { w[131] = S[59]; groups |= groupsOfChange(131, d); } // GUEST_DS_ACCESS_RIGHTS
+  if ((d = w[132] ^ S[60]) !== 0) { w[132] = S[60]; groups |= groupsOfChange(132, d); } // GUEST_FS_ACCESS_RIGHTS
+  if ((d = w[133] ^ S[61]) !== 0) { w[133] = S[61]; groups |= groupsOfChange(133, d); } // GUEST_GS_ACCESS_RIGHTS
+  if ((d = w[134] ^ S[62]) !== 0) { w[134] = S[62]; groups |= groupsOfChange(134, d); } // GUEST_LDTR_ACCESS_RIGHTS
+  if ((d = w[135] ^ S[63]) !== 0) { w[135] = S[63]; groups |= groupsOfChange(135, d); } // GUEST_TR_ACCESS_RIGHTS
+  if ((d = w[167] ^ S[64]) !== 0) { w[167] = S[64]; groups |= groupsOfChange(167, d); } // GUEST_GDTR_BASE
+  if ((d = w[126] ^ S[65]) !== 0) { w[126] = S[65]; groups |= groupsOfChange(126, d); } // GUEST_GDTR_LIMIT
+  if ((d = w[168] ^ S[66]) !== 0) { w[168] = S[66]; groups |= groupsOfChange(168, d); } // GUEST_IDTR_BASE
+  if ((d = w[127] ^ S[67]) !== 0) { w[127] = S[67]; groups |= groupsOfChange(127, d); } // GUEST_IDTR_LIMIT
+  if ((d = w[139] ^ S[78]) !== 0) { w[139] = S[78]; groups |= groupsOfChange(139, d); } // GUEST_IA32_SYSENTER_CS
+  if ((d = w[174] ^ S[79]) !== 0) { w[174] = S[79]; groups |= groupsOfChange(174, d); } // GUEST_IA32_SYSENTER_ESP
+  if ((d = w[175] ^ S[80]) !== 0) { w[175] = S[80]; groups |= groupsOfChange(175, d); } // GUEST_IA32_SYSENTER_EIP
+  if ((d = w[136] ^ S[17]) !== 0) { w[136] = S[17]; groups |= groupsOfChange(136, d); } // GUEST_INTERRUPTIBILITY_STATE
+  if ((d = w[137] ^ S[18]) !== 0) { w[137] = S[18]; groups |= groupsOfChange(137, d); } // GUEST_ACTIVITY_STATE
   return groups;
 }
 
 /** Loads registers S from the words of a VMCS. */
 export function loadGuestRegisters(S: Int32Array, w: Int32Array): void {
-  S[70] = w[110]; // GUEST_CR3
-  S[71] = w[111]; // GUEST_CR4
-  S[4] = w[123]; // GUEST_RSP
-  S[32] = w[1]; // GUEST_ES_SELECTOR
-  S[33] = w[2]; // GUEST_CS_SELECTOR
-  S[34] = w[3]; // GUEST_SS_SELECTOR
-  S[35] = w[4]; // GUEST_DS_SELECTOR
-  S[36] = w[5]; // GUEST_FS_SELECTOR
-  S[37] = w[6]; // GUEST_GS_SELECTOR
-  S[38] = w[7]; // GUEST_LDTR_SELECTOR
-  S[39] = w[8]; // GUEST_TR_SELECTOR
-  S[40] = w[112]; // GUEST_ES_BASE
-  S[41] = w[113]; // GUEST_CS_BASE
-  S[42] = w[114]; // GUEST_SS_BASE
-  S[43] = w[115]; // GUEST_DS_BASE
-  S[44] = w[116]; // GUEST_FS_BASE
-  S[45] = w[117]; // GUEST_GS_BASE
-  S[46] = w[118]; // GUEST_LDTR_BASE
-  S[47] = w[119]; // GUEST_TR_BASE
-  S[48] = w[71]; // GUEST_ES_LIMIT
-  S[49] = w[72]; // GUEST_CS_LIMIT
-  S[50] = w[73]; // GUEST_SS_LIMIT
-  S[51] = w[74]; // GUEST_DS_LIMIT
-  S[52] = w[75]; // GUEST_FS_LIMIT
-  S[53] = w[76]; // GUEST_GS_LIMIT
-  S[54] = w[77]; // GUEST_LDTR_LIMIT
-  S[55] = w[78]; // GUEST_TR_LIMIT
-  S[56] = w[81]; // GUEST_ES_ACCESS_RIGHTS
-  S[57] = w[82]; // GUEST_CS_ACCESS_RIGHTS
-  S[58] = w[83]; // GUEST_SS_ACCESS_RIGHTS
-  S[59] = w[84]; // GUEST_DS_ACCESS_RIGHTS
-  S[60] = w[85]; // GUEST_FS_ACCESS_RIGHTS
-  S[61] = w[86]; // GUEST_GS_ACCESS_RIGHTS
-  S[62] = w[87]; // GUEST_LDTR_ACCESS_RIGHTS
-  S[63] = w[88]; // GUEST_TR_ACCESS_RIGHTS
-  S[64] = w[120]; // GUEST_GDTR_BASE
-  S[65] = w[79]; // GUEST_GDTR_LIMIT
-  S[66] = w[121]; // GUEST_IDTR_BASE
-  S[67] = w[80]; // GUEST_IDTR_LIMIT
-  S[78] = w[92]; // GUEST_IA32_SYSENTER_CS
-  S[79] = w[127]; // GUEST_IA32_SYSENTER_ESP
-  S[80] = w[128]; // GUEST_IA32_SYSENTER_EIP
-  S[17] = w[89]; // GUEST_INTERRUPTIBILITY_STATE
-  S[18] = w[90]; // GUEST_ACTIVITY_STATE
+  S[70] = w[157]; // GUEST_CR3
+  S[71] = w[158]; // GUEST_CR4
+  S[4] = w[170]; // GUEST_RSP
+  S[32] = w[3]; // GUEST_ES_SELECTOR
+  S[33] = w[4]; // GUEST_CS_SELECTOR
+  S[34] = w[5]; // GUEST_SS_SELECTOR
+  S[35] = w[6]; // GUEST_DS_SELECTOR
+  S[36] = w[7]; // GUEST_FS_SELECTOR
+  S[37] = w[8]; // GUEST_GS_SELECTOR
+  S[38] = w[9]; // GUEST_LDTR_SELECTOR
+  S[39] = w[10]; // GUEST_TR_SELECTOR
+  S[40] = w[159]; // GUEST_ES_BASE
+  S[41] = w[160]; // GUEST_CS_BASE
+  S[42] = w[161]; // GUEST_SS_BASE
+  S[43] = w[162]; // GUEST_DS_BASE
+  S[44] = w[163]; // GUEST_FS_BASE
+  S[45] = w[164]; // GUEST_GS_BASE
+  S[46] = w[165]; // GUEST_LDTR_BASE
+  S[47] = w[166]; // GUEST_TR_BASE
+  S[48] = w[118]; // GUEST_ES_LIMIT
+  S[49] = w[119]; // GUEST_CS_LIMIT
+  S[50] = w[120]; // GUEST_SS_LIMIT
+  S[51] = w[121]; // GUEST_DS_LIMIT
+  S[52] = w[122]; // GUEST_FS_LIMIT
+  S[53] = w[123]; // GUEST_GS_LIMIT
+  S[54] = w[124]; // GUEST_LDTR_LIMIT
+  S[55] = w[125]; // GUEST_TR_LIMIT
+  S[56] = w[128]; // GUEST_ES_ACCESS_RIGHTS
+  S[57] = w[129]; // GUEST_CS_ACCESS_RIGHTS
+  S[58] = w[130]; // GUEST_SS_ACCESS_RIGHTS
+  S[59] = w[131]; // GUEST_DS_ACCESS_RIGHTS
+  S[60] = w[132]; // GUEST_FS_ACCESS_RIGHTS
+  S[61] = w[133]; // GUEST_GS_ACCESS_RIGHTS
+  S[62] = w[134]; // GUEST_LDTR_ACCESS_RIGHTS
+  S[63] = w[135]; // GUEST_TR_ACCESS_RIGHTS
+  S[64] = w[167]; // GUEST_GDTR_BASE
+  S[65] = w[126]; // GUEST_GDTR_LIMIT
+  S[66] = w[168]; // GUEST_IDTR_BASE
+  S[67] = w[127]; // GUEST_IDTR_LIMIT
+  S[78] = w[139]; // GUEST_IA32_SYSENTER_CS
+  S[79] = w[174]; // GUEST_IA32_SYSENTER_ESP
+  S[80] = w[175]; // GUEST_IA32_SYSENTER_EIP
+  S[17] = w[136]; // GUEST_INTERRUPTIBILITY_STATE
+  S[18] = w[137]; // GUEST_ACTIVITY_STATE
 }
