@@ -67,6 +67,10 @@ export const DR7 = 77;
 export const SYSENTER_CS = 78;
 export const SYSENTER_ESP = 79;
 export const SYSENTER_EIP = 80;
+/** IA32_EFER, low half: the high one has no bits. */
+export const EFER = 95;
+/** The four PDPTE registers of PAE paging, two words each, the low one first. */
+export const PDPTE = 96;
 /** Memory-type and other MSRs live in their own map (cpu/msr.ts). */
 export const REGISTER_FILE_WORDS = 128;
 
@@ -127,6 +131,9 @@ export const CR4_PCE = 0x100;
 export const CR4_VMXE = 0x2000;
 export const CR4_SMEP = 0x10_0000;
 export const CR4_SMAP = 0x20_0000;
+
+/** IA32_EFER: execute-disable bit enable. */
+export const EFER_NXE = 0x800;
 
 /** Index in the byte view of the register file of an 8-bit register: AL CL DL BL AH CH DH BH. */
 export const byteRegister = (register: number): number => ((register & 3) << 2) | (register >> 2);

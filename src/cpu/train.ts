@@ -59,7 +59,7 @@ function scratch(): Cpu {
     ports: new PortSpace(),
     model: plainModel,
     interruptController: { acknowledge: () => 0 },
-    contexts: 2,
+    contexts: 3,
     codeRoom: 1500, // little enough to run full now and then
   });
   const S = cpu.S;

@@ -1,11 +1,11 @@
 /** Translation for debuggers, disassembly and reports: the same walker over memory that it only looks at. */
 import { type EptOptions, eptFormat } from './ept.ts';
-import { ia32, ia32Pse } from './ia32.ts';
 import { Nested } from './nested.ts';
 import { newCounts } from './observer.ts';
+import { PDPTE_LEVEL } from './pae.ts';
 import type { PhysicalMemory } from './physical-memory.ts';
 import { NO_EPT } from './space.ts';
-import { READ, USER, WRITE } from './table-format.ts';
+import { READ, type TableFormat, USER, WRITE } from './table-format.ts';
 import { bareEntries, RESERVED, UNREACHABLE, WALKED, Walker } from './walker.ts';
 
 export type DebugTranslation =
@@ -29,10 +29,10 @@ export type DebugTranslation =
     };
 
 export interface DebugRegime {
-  readonly paging: boolean;
-  /** Frame of the page directory. */
+  /** Format of the tables; null with paging off. */
+  readonly format: TableFormat | null;
+  /** Frame of the page directory; −1 if no PDPTE register names one. */
   readonly root: number;
-  readonly pse: boolean;
   readonly eptrta: number;
   /** Whether rights of the guest's tables allow the access. */
   allows(rights: number): boolean;
@@ -56,10 +56,11 @@ export function debugWalk(memory: PhysicalMemory, ept: EptOptions, regime: Debug
   let page = regime.linear >>> 12;
   let rights = WRITE | USER;
   let pageBytes = 4096;
-  if (regime.paging) {
+  if (regime.format !== null) {
+    if (regime.root < 0) return { ok: false, why: 'not present', level: PDPTE_LEVEL };
     const walker = new Walker(words, counts, null);
     const entries = regime.eptrta === NO_EPT ? bareEntries : nested;
-    const outcome = walker.walk(regime.pse ? ia32Pse : ia32, entries, regime.root, page, null);
+    const outcome = walker.walk(regime.format, entries, regime.root, page, null);
     if (outcome === UNREACHABLE) return refused();
     if (outcome !== WALKED)
       return { ok: false, why: outcome === RESERVED ? 'reserved bit' : 'not present', level: walker.level };

@@ -36,6 +36,7 @@ export function eptFormat(options: EptOptions): TableFormat {
     badRights: WRITE_WITHOUT_READ | (options.executeOnly ? 0 : EXECUTE_ALONE),
     badTypes: BAD_TYPES,
     rights: rightsOf((low) => low | USER),
+    executeDisable: 0,
     frameHigh,
     global: 0,
     accessed: 0,

@@ -17,12 +17,14 @@ export const NO_WRITES = 0;
 export const WRITES = 1;
 export const HELD_WRITES = 2;
 
-/** Class of a context: what U/S and CR0.WP make of an entry is settled when it is copied. */
+/** Class of a context: what U/S, CR0.WP and SMAP make of an entry is settled when it is copied. */
 export const SUPERVISOR = 0; // CR0.WP = 0
 export const SUPERVISOR_WP = 1;
 export const USER_CLASS = 2;
 /** CR0.PG = 0 */
 export const UNPAGED = 3;
+/** Added to a supervisor class: SMAP keeps it from data of user pages. */
+export const SMAP_CLASS = 4;
 
 /** Pages noted per context and list; when a list is full its context starts again empty. */
 const LIST_LENGTH = 1 << 15;
@@ -68,15 +70,23 @@ export class FastTables {
     }));
   }
 
-  /** The context with this key. If none has it, the one that was not used for longest is emptied for it; never `keep`. */
-  select(vpid: number, eptrta: number, cls: number, keep: FastContext | null): FastContext {
-    let c = this.contexts[keep === this.contexts[0] ? 1 : 0];
+  /** The context with this key. If none has it, the one that was not used for longest is emptied for it; never `keep`, nor `keepToo`. */
+  select(
+    vpid: number,
+    eptrta: number,
+    cls: number,
+    keep: FastContext | null,
+    keepToo: FastContext | null = null,
+  ): FastContext {
+    let k = 0;
+    while (this.contexts[k] === keep || this.contexts[k] === keepToo) k++;
+    let c = this.contexts[k];
     for (const other of this.contexts) {
       if (other.lastUse >= 0 && other.vpid === vpid && other.eptrta === eptrta && other.class === cls) {
         this.use(other);
         return other;
       }
-      if (other !== keep && other.lastUse < c.lastUse) c = other;
+      if (other !== keep && other !== keepToo && other.lastUse < c.lastUse) c = other;
     }
     if (c.lastUse < 0) this.T.fill(1, c.base, c.base + CONTEXT_WORDS);
     else this.clear(c);
@@ -86,6 +96,11 @@ export class FastTables {
     c.class = cls;
     c.lastUse = ++this.#uses;
     return c;
+  }
+
+  /** The context whose part of T starts there. */
+  at(base: number): FastContext {
+    return this.contexts[base / CONTEXT_WORDS];
   }
 
   /** Notes that a context comes into force. */

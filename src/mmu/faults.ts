@@ -1,17 +1,19 @@
 /** Page faults and EPT violations: what they kill, what the signal says of them. */
 import { PF, SIGNAL_EPT_MISCONFIGURATION, SIGNAL_EPT_VIOLATION, type Signal } from '../base/signal.ts';
 import { type FastContext, USER_CLASS } from './fast-tables.ts';
-import { invalidate } from './invalidate.ts';
+import { invalidate, NO_PAGE } from './invalidate.ts';
 import type { Nested } from './nested.ts';
 import type { MmuCounts } from './observer.ts';
 import { WRITE } from './table-format.ts';
 import type { TranslationCaches } from './translation-caches.ts';
 
-/** #PF error code (SDM Vol. 3, "Page-Fault Exceptions"). Bit 4, instruction fetch, needs NX or SMEP, which are not offered. */
+/** #PF error code (SDM Vol. 3, "Page-Fault Exceptions"). */
 export const PF_PRESENT = 1;
 export const PF_WRITE = 2;
 export const PF_USER = 4;
 export const PF_RESERVED = 8;
+/** Instruction fetch: told only where NX or SMEP is on. */
+export const PF_FETCH = 16;
 
 /** Exit qualification of an EPT violation (SDM Vol. 3, "Exit Qualification for EPT Violations"): bits 2:0 are the access,
  *  5:3 the rights that the entries gave. */
@@ -31,7 +33,7 @@ export class Faults {
     this.#counts = counts;
   }
 
-  /** #PF. `cause`: PF_PRESENT and PF_RESERVED. CR2 is the processor's to write, from signal.linear. */
+  /** #PF. `cause`: PF_PRESENT, PF_RESERVED and PF_FETCH. CR2 is the processor's to write, from signal.linear. */
   pageFault(c: FastContext, linear: number, cause: number, access: number, because: string): never {
     this.#counts.pageFaults++;
     const target = { vpid: c.vpid, eptrta: c.eptrta, page: linear >>> 12, guestPage: 0 };
@@ -66,6 +68,18 @@ export class Faults {
     const qualification = access | ((rights & 7) << EPT_RIGHTS) | EPT_LINEAR_VALID | (final ? EPT_FINAL : 0);
     const because = 'EPT does not allow the access';
     return this.#raise(SIGNAL_EPT_VIOLATION, linear, page, offset, qualification, because);
+  }
+
+  /** EPT refused a read of the page-directory-pointer table: no linear address has to do with it. */
+  pointerTableFailure(c: FastContext, nested: Nested): never {
+    const { failedPage, failedOffset, failedAccess, rights, misconfigured } = nested;
+    if (misconfigured) return this.eptFailure(c, 0, nested, false);
+    this.#counts.eptViolations++;
+    const target = { vpid: c.vpid, eptrta: c.eptrta, page: NO_PAGE, guestPage: failedPage };
+    invalidate(this.#caches, this.#counts, 'eptViolation', target);
+    const qualification = failedAccess | ((rights & 7) << EPT_RIGHTS);
+    const because = 'EPT does not allow the load of the PDPTE registers';
+    return this.#raise(SIGNAL_EPT_VIOLATION, 0, failedPage, failedOffset, qualification, because);
   }
 
   #raise(kind: number, linear: number, page: number, offset: number, qualification: number, because: string): never {

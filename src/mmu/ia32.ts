@@ -27,6 +27,7 @@ export const ia32: TableFormat = {
   badRights: 0,
   badTypes: 0,
   rights: rightsOf((low) => READ | EXECUTE | ((low & RW) !== 0 ? WRITE : 0) | ((low & US) !== 0 ? USER : 0)),
+  executeDisable: 0,
   frameHigh: 0,
   global: G,
   accessed: A,

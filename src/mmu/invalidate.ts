@@ -4,7 +4,7 @@
 import type { LinearStore } from './linear-store.ts';
 import type { MmuCounts, TlbEvent } from './observer.ts';
 import { NO_EPT, type Space } from './space.ts';
-import { ENTRY_PIECE } from './store.ts';
+import { ENTRY_PIECE, ENTRY_PIECE_2M, SHIFT_2M } from './store.ts';
 import type { TranslationCaches } from './translation-caches.ts';
 import { structureKey } from './walker.ts';
 
@@ -36,7 +36,7 @@ export interface Invalidation {
 
 export const INVALIDATIONS: Readonly<Record<TlbEvent, Invalidation>> = {
   movToCr3: { linear: 'vpidButGlobals', linearStructures: 'vpid', guestPhysical: 'none' },
-  // CR0.PG; CR4.PGE, PAE, PSE, SMEP. CR0.WP kills nothing: rights are looked at anew
+  // CR0.PG; CR4.PGE, PAE, PSE; CR4.SMEP when it is set. CR0.WP, CR4.SMAP and IA32_EFER.NXE kill nothing: rights are looked at anew
   pagingModeChange: { linear: 'vpid', linearStructures: 'vpid', guestPhysical: 'none' },
   invlpg: { linear: 'page', linearStructures: 'vpid', guestPhysical: 'none' },
   pageFault: { linear: 'page', linearStructures: 'addressOfVpid', guestPhysical: 'none' },
@@ -61,16 +61,21 @@ export interface Target {
   readonly guestPage: number;
 }
 
+/** Of page numbers, in 32-bit and in PAE tables. */
+const INDEX_BITS = [10, 9];
+
+/** Instead of a linear page number: none has to do with the event. */
+export const NO_PAGE = -1;
+
 /** Lets an event take place. */
 export function invalidate(caches: TranslationCaches, counts: MmuCounts, event: TlbEvent, target: Target): void {
   const row = INVALIDATIONS[event];
   counts.flushes[event]++;
   caches.policy.events++;
-  killLinear(caches, row.linear, target);
-  for (const space of spacesOf(caches.linearStructures, row.linearStructures, target))
-    if (isAddress(row.linearStructures))
-      caches.linearStructures.removeKey(space.plain, structureKey(target.page, 2, 10));
-    else caches.linearStructures.retire(space.plain);
+  if (target.page !== NO_PAGE) {
+    killLinear(caches, row.linear, target);
+    killStructures(caches, row.linearStructures, target);
+  }
   killGuestPhysical(caches, row.guestPhysical, target);
   if (caches.policy.draws) {
     caches.fast.clearAll();
@@ -99,6 +104,12 @@ function spacesOf(store: LinearStore, scope: Scope, target: Target): readonly Sp
     case 'anyEptrta':
       return [...store.spaces.all()].filter((s) => s.eptrta !== NO_EPT);
   }
+}
+
+function killStructures({ linearStructures }: TranslationCaches, scope: Scope, target: Target): void {
+  for (const { plain } of spacesOf(linearStructures, scope, target))
+    if (!isAddress(scope)) linearStructures.retire(plain);
+    else for (const bits of INDEX_BITS) linearStructures.removeKey(plain, structureKey(target.page, 2, bits));
 }
 
 function killLinear(caches: TranslationCaches, scope: Scope, target: Target): void {
@@ -135,7 +146,9 @@ function killPage(store: LinearStore, space: Space, page: number): void {
   const first = page & ~0x3ff;
   for (let p = first; p < first + 0x400; p++) {
     const e = store.peek(space, p);
-    if (e >= 0 && (store.flagsOf(e) & ENTRY_PIECE) !== 0) store.remove(e);
+    if (e < 0 || (store.flagsOf(e) & ENTRY_PIECE) === 0) continue;
+    const same = (store.flagsOf(e) & ENTRY_PIECE_2M) === 0 || p >>> SHIFT_2M === page >>> SHIFT_2M;
+    if (same) store.remove(e);
   }
 }
 

@@ -1,24 +1,11 @@
 /** The memory unit of one processor: linear addresses to the bus, under the translation regime that its registers describe
  *  (SDM Vol. 3, "Paging", and "VMX Support for Address Translation"). Hot paths read T; all else comes here. */
 import { InvalidInput, type Unvalidated } from '../base/errors.ts';
-import {
-  CONTEXT,
-  CPL,
-  CR0,
-  CR0_PG,
-  CR0_WP,
-  CR3,
-  CR4,
-  CR4_PAE,
-  CR4_PGE,
-  CR4_PSE,
-  CR4_SMEP,
-  SYSTEM_CONTEXT,
-} from '../base/registers.ts';
+import { CONTEXT, CR0, CR0_PG, CR4, CR4_PAE, CR4_PGE, CR4_PSE, CR4_SMEP, SYSTEM_CONTEXT } from '../base/registers.ts';
 import type { Signal } from '../base/signal.ts';
 import { type DebugTranslation, debugWalk } from './debug-walk.ts';
 import { type EptOptions, eptFormat } from './ept.ts';
-import { type FastContext, HELD, SUPERVISOR, SUPERVISOR_WP, UNPAGED, USER_CLASS, WRITE_HALF } from './fast-tables.ts';
+import { type FastContext, HELD, UNPAGED, WRITE_HALF } from './fast-tables.ts';
 import { Faults } from './faults.ts';
 import { invalidate } from './invalidate.ts';
 import { Nested } from './nested.ts';
@@ -26,10 +13,11 @@ import { type MmuCounts, type MmuObserver, newCounts, type TlbEvent } from './ob
 import { type MmuState, restoreMmu, saveMmu } from './persist.ts';
 import type { PhysicalMemory } from './physical-memory.ts';
 import type { TranslationCacheOptions } from './policy.ts';
+import { Regime } from './regime.ts';
 import { NO_EPT } from './space.ts';
 import { EXECUTE, READ, WRITE } from './table-format.ts';
 import { TranslationCaches } from './translation-caches.ts';
-import { permits, Translator } from './translator.ts';
+import { Translator } from './translator.ts';
 import { Walker } from './walker.ts';
 
 export interface MmuOptions {
@@ -37,7 +25,7 @@ export interface MmuOptions {
   readonly signal: Signal;
   /** The processor's register file. */
   readonly registers: Int32Array;
-  /** Fast contexts, 2 to 31: 8 MiB each once used. @defaultValue 16 */
+  /** Fast contexts, 3 to 31: 8 MiB each once used. @defaultValue 16 */
   readonly contexts?: number;
   /** Where the fast tables shall stand: fastTableWords(contexts) words. @defaultValue an array of their own */
   readonly fastTables?: Int32Array;
@@ -61,12 +49,13 @@ export class Mmu {
   readonly #memory: PhysicalMemory;
   readonly #S: Int32Array;
   readonly #eptOptions: EptOptions;
+  readonly #regime: Regime;
   readonly #translator: Translator;
 
   constructor(options: MmuOptions) {
     const { memory, signal, registers, contexts = 16, cache = { kind: 'unlimited' }, observer = null } = options;
-    if (!(Number.isInteger(contexts) && contexts >= 2 && contexts <= 31))
-      throw new InvalidInput(`fast contexts: ${contexts}, must be 2 to 31`);
+    if (!(Number.isInteger(contexts) && contexts >= 3 && contexts <= 31))
+      throw new InvalidInput(`fast contexts: ${contexts}, must be 3 to 31`);
     const counts = this.counts;
     const caches = new TranslationCaches(cache, contexts, memory.bytes >>> 12, counts, options.fastTables);
     this.#memory = memory;
@@ -78,7 +67,9 @@ export class Mmu {
     const walker = new Walker(memory, counts, observer);
     const faults = new Faults(signal, caches, counts);
     const watched = observer !== null;
-    this.#translator = new Translator({ memory, registers, caches, counts, faults, walker, nested, watched });
+    const regime = new Regime(registers, this.#eptOptions.physicalAddressBits);
+    this.#regime = regime;
+    this.#translator = new Translator({ memory, registers, caches, counts, faults, walker, nested, regime, watched });
     memory.onPageFlagged((frame) => caches.fast.killWriteSlots(frame));
     this.selectContext();
   }
@@ -92,9 +83,7 @@ export class Mmu {
 
   #select(anew: boolean): void {
     const S = this.#S;
-    const cr0 = S[CR0];
-    const cls =
-      (cr0 & CR0_PG) === 0 ? UNPAGED : S[CPL] === 3 ? USER_CLASS : (cr0 & CR0_WP) !== 0 ? SUPERVISOR_WP : SUPERVISOR;
+    const cls = this.#regime.classInForce();
     const eptrta = this.eptEnabled ? eptrtaOf(this.eptpLow, this.eptpHigh) : NO_EPT;
     const t = this.#translator;
     const c = t.context;
@@ -246,9 +235,21 @@ export class Mmu {
   /** MOV to CR0 or CR4, LMSW or a task switch took place; the arguments are the values before. */
   controlRegistersChanged(oldCr0: number, oldCr4: number): void {
     const cr0 = (oldCr0 ^ this.#S[CR0]) & CR0_PG;
-    const cr4 = (oldCr4 ^ this.#S[CR4]) & (CR4_PGE | CR4_PAE | CR4_PSE | CR4_SMEP);
+    const cr4 = ((oldCr4 ^ this.#S[CR4]) & (CR4_PGE | CR4_PAE | CR4_PSE)) | (~oldCr4 & this.#S[CR4] & CR4_SMEP);
+    if ((oldCr4 & ~this.#S[CR4] & CR4_SMEP) !== 0) this.fetchRightsChanged();
     if (cr0 !== 0 || cr4 !== 0) this.#event('pagingModeChange', this.vpid, 0, 0, 0);
     this.selectContext();
+  }
+
+  /** What may be fetched has changed though no translation died: IA32_EFER.NXE, or CR4.SMEP cleared. */
+  fetchRightsChanged(): void {
+    this.caches.fast.generation++;
+  }
+
+  /** Loads the PDPTE registers from the table that a value of CR3 points to; throws the signal where EPT refuses. False, and nothing
+   *  changed, if an entry has a reserved bit. */
+  loadPointers(cr3: number): boolean {
+    return this.#translator.loadPointers(cr3);
   }
 
   invlpg(linear: number): void {
@@ -288,13 +289,13 @@ export class Mmu {
   /** Where the tables in memory lead to now, whatever is cached; changes nothing. */
   physicalOf(linear: number, access: 'read' | 'write' | 'fetch' = 'read'): DebugTranslation {
     const c = this.#translator.context;
+    const wanted = access === 'write' ? WRITE : access === 'fetch' ? EXECUTE : READ;
     return debugWalk(this.#memory, this.#eptOptions, {
-      paging: c.class !== UNPAGED,
-      root: this.#S[CR3] >>> 12,
-      pse: (this.#S[CR4] & CR4_PSE) !== 0,
+      format: c.class === UNPAGED ? null : this.#regime.format(),
+      root: this.#regime.root(linear >>> 12),
       eptrta: c.eptrta,
-      allows: (rights) => permits(rights, access === 'write' ? WRITE : access === 'fetch' ? EXECUTE : READ, c.class),
-      access: access === 'write' ? WRITE : access === 'fetch' ? EXECUTE : READ,
+      allows: (rights) => this.#regime.permits(rights, wanted, c.class),
+      access: wanted,
       linear,
     });
   }

@@ -18,12 +18,16 @@ import {
   shiftOf,
 } from './store.ts';
 
-/** Words of a record: generation, frame, guest frame << 12 | flags, contexts that may hold a copy. A guest's tables of 4-byte entries
- *  name frames of 20 bits. */
+/** Words of a record: generation; guest frame 23:20 << 28 | frame; guest frame 19:0 << 12 | flags; contexts that may hold a copy.
+ *  A guest's tables name frames of 24 bits at most, EPT frames of 28. */
 const FRAME = 1;
 const FLAGS = 2;
 const MASK = 3;
 const FLAGS_MASK = 0xfff;
+const FRAME_MASK = 0x0fff_ffff;
+
+/** The second word. */
+const framesWord = (frame: number, guestFrame: number): number => frame | ((guestFrame >>> 20) << 28);
 /** Words of a leaf. */
 const LEAF = 4096;
 
@@ -93,7 +97,7 @@ export class PageStore implements LinearStore {
     const e = leaf + (((page >>> shift) & 0x3ff) << 2);
     const words = this.#words;
     words[e] = tag.generation;
-    words[e + FRAME] = frame;
+    words[e + FRAME] = framesWord(frame, guestFrame);
     words[e + FLAGS] = flags | (guestFrame << 12);
     words[e + MASK] = 0;
     tag.count++;
@@ -132,11 +136,11 @@ export class PageStore implements LinearStore {
   }
 
   frameOf(e: number): number {
-    return this.#words[e + FRAME];
+    return this.#words[e + FRAME] & FRAME_MASK;
   }
 
   guestFrameOf(e: number): number {
-    return this.#words[e + FLAGS] >>> 12;
+    return (this.#words[e + FLAGS] >>> 12) | ((this.#words[e + FRAME] >>> 28) << 20);
   }
 
   flagsOf(e: number): number {
@@ -208,11 +212,11 @@ export class PageStore implements LinearStore {
     const before = this.flagsOf(e);
     tag.pieces += (flags & ENTRY_PIECE ? 1 : 0) - (before & ENTRY_PIECE ? 1 : 0);
     let now = flags;
-    if (words[e + FRAME] !== frame || ((before ^ flags) & ~(ENTRY_DIRTY | ENTRY_FETCHED)) !== 0) {
+    if ((words[e + FRAME] & FRAME_MASK) !== frame || ((before ^ flags) & ~(ENTRY_DIRTY | ENTRY_FETCHED)) !== 0) {
       this.#drop(e);
       words[e + MASK] = 0;
     } else now |= before & ENTRY_FETCHED;
-    words[e + FRAME] = frame;
+    words[e + FRAME] = framesWord(frame, guestFrame);
     words[e + FLAGS] = now | (guestFrame << 12);
     return e;
   }

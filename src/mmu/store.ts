@@ -15,6 +15,8 @@ export const ENTRY_DIRTY = 0x10;
 export const ENTRY_FETCHED = 0x20;
 /** A piece of a larger page of the first table. */
 export const ENTRY_PIECE = 0x40;
+/** That page has 2 MiB, not 4. */
+export const ENTRY_PIECE_2M = 0x80;
 /** Rights by EPT: READ, WRITE, EXECUTE moved up. All set where there is no EPT. */
 export const EPT_RIGHTS_SHIFT = 8;
 

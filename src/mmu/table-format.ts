@@ -31,6 +31,8 @@ export interface TableFormat {
   readonly badTypes: number;
   /** Rights for each combination of bits 2:0. */
   readonly rights: readonly number[];
+  /** Bit of the high word that takes the right to execute away; 0 if there is none. */
+  readonly executeDisable: number;
   /** Bits of the high word that belong to the frame number. */
   readonly frameHigh: number;
   /** Global page; accessed and dirty flag. 0 if the format has none. */

@@ -1,25 +1,25 @@
 /** The slow path from a linear address to the bus: looks into the caches, walks the tables, caches and copies what it found. */
-import { CR0, CR0_WP, CR3, CR4, CR4_PGE, CR4_PSE } from '../base/registers.ts';
-import {
-  type FastContext,
-  HELD_WRITES,
-  NO_WRITES,
-  SUPERVISOR,
-  SUPERVISOR_WP,
-  UNPAGED,
-  USER_CLASS,
-  WRITE_HALF,
-  WRITES,
-} from './fast-tables.ts';
-import { type Faults, PF_PRESENT, PF_RESERVED } from './faults.ts';
-import { ia32, ia32Pse } from './ia32.ts';
+import { CR3, CR4, CR4_PAE, CR4_PGE, PDPTE, SYSTEM_CONTEXT } from '../base/registers.ts';
+import { type FastContext, HELD_WRITES, NO_WRITES, UNPAGED, USER_CLASS, WRITE_HALF, WRITES } from './fast-tables.ts';
+import { type Faults, PF_FETCH, PF_PRESENT, PF_RESERVED } from './faults.ts';
 import type { Nested } from './nested.ts';
 import type { MmuCounts } from './observer.ts';
+import { PDPTE_LEVEL, pageDirectory, pdpteHolds, pointerTable } from './pae.ts';
 import type { PhysicalMemory } from './physical-memory.ts';
+import { permitsData, type Regime } from './regime.ts';
 import { SettledWalk } from './settled-walk.ts';
 import { NO_EPT, type Space } from './space.ts';
-import { ENTRY_DIRTY, ENTRY_FETCHED, ENTRY_PIECE, EPT_RIGHTS_SHIFT, SHIFT_4K, type Store } from './store.ts';
-import { EXECUTE, READ, USER, WRITE } from './table-format.ts';
+import {
+  ENTRY_DIRTY,
+  ENTRY_FETCHED,
+  ENTRY_PIECE,
+  ENTRY_PIECE_2M,
+  EPT_RIGHTS_SHIFT,
+  SHIFT_2M,
+  SHIFT_4K,
+  type Store,
+} from './store.ts';
+import { EXECUTE, READ, WRITE } from './table-format.ts';
 import type { TranslationCaches } from './translation-caches.ts';
 import { ABSENT, bareEntries, RESERVED, type StructureCache, UNREACHABLE, WALKED, type Walker } from './walker.ts';
 
@@ -32,6 +32,7 @@ export interface TranslatorParts {
   readonly faults: Faults;
   readonly walker: Walker;
   readonly nested: Nested;
+  readonly regime: Regime;
   /** Whether an observer wants to see each step of a walk. */
   readonly watched: boolean;
 }
@@ -63,6 +64,7 @@ export class Translator {
   readonly #structures: StructureCache | null;
   /** Null where somebody watches each step, or caches of table entries are part of every walk. */
   readonly #settled: SettledWalk | null;
+  readonly #regime: Regime;
   #space: Space;
   /** The spaces in force, and those that were before. */
   #spaces: SelectedSpaces | null = null;
@@ -86,6 +88,7 @@ export class Translator {
       policy.stalest ? { store, tag: store.spaces.get(0, NO_EPT).plain } : null;
     this.#structures = cache(linearStructures);
     nested.structures = cache(eptStructures);
+    this.#regime = parts.regime;
     this.#settled = parts.watched || policy.stalest ? null : new SettledWalk(memory);
     this.#space = linear.spaces.get(0, NO_EPT);
     this.context = caches.fast.select(0, NO_EPT, UNPAGED, null);
@@ -141,14 +144,16 @@ export class Translator {
     return { vpid, eptrta, epoch: this.#epoch(), linear, linearStructures, guestPhysical, eptStructures };
   }
 
-  /** The context of user or supervisor accesses in the space in force. */
+  /** The context of user or implicit supervisor accesses in the space in force. */
   contextFor(user: boolean): FastContext {
     const c = this.context;
-    if (c.class === UNPAGED || (c.class === USER_CLASS) === user) return c;
-    const cls = user ? USER_CLASS : (this.#S[CR0] & CR0_WP) !== 0 ? SUPERVISOR_WP : SUPERVISOR;
+    if (c.class === UNPAGED) return c;
+    const cls = user ? USER_CLASS : this.#regime.systemClass();
+    if (c.class === cls) return c;
     const other = this.#other;
     if (other !== null && other.class === cls && other.vpid === c.vpid && other.eptrta === c.eptrta) return other;
-    this.#other = this.#caches.fast.select(c.vpid, c.eptrta, cls, c);
+    const { fast } = this.#caches;
+    this.#other = fast.select(c.vpid, c.eptrta, cls, c, user ? fast.at(this.#S[SYSTEM_CONTEXT]) : null);
     return this.#other;
   }
 
@@ -170,9 +175,9 @@ export class Translator {
       e = this.#walk(c, linear, access, true);
     } else {
       const flags = store.flagsOf(e);
-      if (!permits(flags, access, c.class)) {
+      if (!this.#regime.permits(flags, access, c.class)) {
         if (this.#caches.policy.stalest)
-          this.#faults.pageFault(c, linear, PF_PRESENT, access, 'the cached translation forbids it');
+          this.#pageFault(c, linear, PF_PRESENT, access, 'the cached translation forbids it');
         this.#counts.rightsWalks++;
         e = this.#walk(c, linear, access);
       } else if (((flags >>> EPT_RIGHTS_SHIFT) & access) === 0) {
@@ -190,9 +195,11 @@ export class Translator {
     const flags = store.flagsOf(e);
     if (access === EXECUTE) store.noteFetch(e);
     const frame = store.frameOf(e) | (page & ((1 << store.shift(e)) - 1));
-    if (frame < this.#frames && permits(flags, READ, c.class) && ((flags >>> EPT_RIGHTS_SHIFT) & READ) !== 0) {
+    if (frame < this.#frames && permitsData(flags, READ, c.class) && ((flags >>> EPT_RIGHTS_SHIFT) & READ) !== 0) {
       const writable =
-        (flags & ENTRY_DIRTY) !== 0 && ((flags >>> EPT_RIGHTS_SHIFT) & WRITE) !== 0 && permits(flags, WRITE, c.class);
+        (flags & ENTRY_DIRTY) !== 0 &&
+        ((flags >>> EPT_RIGHTS_SHIFT) & WRITE) !== 0 &&
+        permitsData(flags, WRITE, c.class);
       this.#caches.fast.fill(c, page, frame, this.#writes(frame, writable), store.tagOf(e).global);
       store.noteCopy(e, c.index);
     }
@@ -233,15 +240,16 @@ export class Translator {
     const page = linear >>> 12;
     const nested = c.eptrta === NO_EPT ? null : this.#nested;
     this.#counts.walks++;
-    const settled = this.#settled;
     let frame: number;
     let shift = SHIFT_4K;
     let flags: number;
     let global: boolean;
     const { walkReferences } = this.#counts;
+    const settled = this.#settled;
     if (
-      settled?.walk(nested, this.#S[CR3] >>> 12, page, access === WRITE) &&
-      permits(settled.rights, access, c.class)
+      settled !== null &&
+      this.#walkSettled(settled, page, access, nested) &&
+      this.#regime.permits(settled.rights, access, c.class)
     ) {
       this.#counts.walkReferences += 2;
       frame = settled.frame;
@@ -264,8 +272,8 @@ export class Translator {
       frame = nested.frame;
       flags |= nested.rights << EPT_RIGHTS_SHIFT;
       if (nested.shift < shift) {
+        flags |= shift === SHIFT_2M ? ENTRY_PIECE | ENTRY_PIECE_2M : ENTRY_PIECE;
         shift = nested.shift;
-        flags |= ENTRY_PIECE;
       }
     }
     const inside = (1 << shift) - 1;
@@ -276,34 +284,59 @@ export class Translator {
     return store.insert(this.#space, page, shift, global, frame & ~inside, guestFrame & ~inside, flags);
   }
 
+  #walkSettled(settled: SettledWalk, page: number, access: number, nested: Nested | null): boolean {
+    const S = this.#S;
+    if ((S[CR4] & CR4_PAE) === 0) return settled.walk(nested, S[CR3] >>> 12, page, access === WRITE);
+    const root = pageDirectory(S, page);
+    return root >= 0 && settled.walkPae(nested, this.#regime.format(), root, page, access === WRITE);
+  }
+
   /** Walks with everything that may come up; sets accessed and dirty flags. The result is the walker's. */
   #walkAtLength(c: FastContext, linear: number, access: number, nested: Nested | null): void {
     const page = linear >>> 12;
     const walker = this.#walker;
     const entries = nested ?? bareEntries;
-    const format = (this.#S[CR4] & CR4_PSE) !== 0 ? ia32Pse : ia32;
-    const outcome = walker.walk(format, entries, this.#S[CR3] >>> 12, page, this.#structures);
-    if (outcome !== WALKED || !permits(walker.rights, access, c.class)) this.#refuse(c, linear, access, outcome);
+    const format = this.#regime.format();
+    const root = this.#regime.root(page);
+    if (root < 0) this.#refuse(c, linear, access, ABSENT, PDPTE_LEVEL);
+    const outcome = walker.walk(format, entries, root, page, this.#structures);
+    if (outcome !== WALKED || !this.#regime.permits(walker.rights, access, c.class))
+      this.#refuse(c, linear, access, outcome, walker.level);
     if (!walker.markUsed(format, entries, page, access === WRITE, this.#structures))
       this.#faults.eptFailure(c, linear, this.#nested, false);
   }
 
   /** A walk ended so that the access cannot be made. */
-  #refuse(c: FastContext, linear: number, access: number, outcome: number): never {
-    const { level } = this.#walker;
-    const entry = level === 2 ? 'page-directory entry' : 'page-table entry';
+  #refuse(c: FastContext, linear: number, access: number, outcome: number, level: number): never {
     if (outcome === UNREACHABLE) return this.#faults.eptFailure(c, linear, this.#nested, false);
-    if (outcome === ABSENT) return this.#faults.pageFault(c, linear, 0, access, `the ${entry} is not present`);
-    const [cause, because] =
-      outcome === RESERVED
-        ? [PF_PRESENT | PF_RESERVED, `a reserved bit is set in the ${entry}`]
-        : [PF_PRESENT, access === WRITE ? 'the page may not be written' : 'the page is a supervisor page'];
-    return this.#faults.pageFault(c, linear, cause, access, because);
+    const entry = ENTRY_NAMES[level];
+    if (outcome === ABSENT) return this.#pageFault(c, linear, 0, access, `the ${entry} is not present`);
+    return outcome === RESERVED
+      ? this.#pageFault(c, linear, PF_PRESENT | PF_RESERVED, access, `a reserved bit is set in the ${entry}`)
+      : this.#pageFault(c, linear, PF_PRESENT, access, this.#regime.refusal(this.#walker.rights, access, c.class));
+  }
+
+  #pageFault(c: FastContext, linear: number, cause: number, access: number, because: string): never {
+    const told = access === EXECUTE && this.#regime.tellsFetches();
+    return this.#faults.pageFault(c, linear, told ? cause | PF_FETCH : cause, access, because);
+  }
+
+  // ------------------------------------------------------------------------------------------------ PDPTE registers
+
+  /** Loads the PDPTE registers from the table that a value of CR3 points to, through EPT if it is on (SDM Vol. 3, "PDPTE Registers").
+   *  False, and nothing changed, if one of the entries has a reserved bit. */
+  loadPointers(cr3: number): boolean {
+    const address = pointerTable(cr3);
+    const entries = this.context.eptrta === NO_EPT ? bareEntries : this.#nested;
+    const at = entries.locate(address >>> 12, address & 0xfff, false);
+    if (at < 0) this.#faults.pointerTableFailure(this.context, this.#nested);
+    const words = Array.from({ length: 8 }, (_, k) => this.#memory.read32(at + 4 * k));
+    for (let k = 0; k < 8; k += 2)
+      if (!pdpteHolds(words[k], words[k + 1], this.#regime.physicalAddressBits)) return false;
+    this.#S.set(words, PDPTE);
+    return true;
   }
 }
 
-/** Whether rights by the guest's tables allow the access to this class (SDM Vol. 3, "Access Rights"). */
-export function permits(rights: number, access: number, cls: number): boolean {
-  if (cls === USER_CLASS) return (rights & USER) !== 0 && (rights & access) !== 0;
-  return (rights & access) !== 0 || (access === WRITE && cls === SUPERVISOR);
-}
+/** The entries of a walk by level. */
+const ENTRY_NAMES = ['', 'page-table entry', 'page-directory entry', 'page-directory-pointer-table entry'];

@@ -3,7 +3,7 @@
 import type { MmuCounts, MmuObserver } from './observer.ts';
 import type { Tag } from './space.ts';
 import type { Store } from './store.ts';
-import { ALL_RIGHTS, type TableFormat } from './table-format.ts';
+import { ALL_RIGHTS, EXECUTE, type TableFormat } from './table-format.ts';
 
 /** Finds table entries on the bus. */
 export interface EntryMemory {
@@ -35,9 +35,9 @@ export interface StructureCache {
   tag: Tag;
 }
 
-/** Key of the entry of this level that `page` goes through. */
+/** Key of the entry of this level that `page` goes through. Bit 0, which no such key needs, keeps tables of 1,024 entries apart. */
 export const structureKey = (page: number, level: number, indexBits: number): number =>
-  (page & ~((1 << (indexBits * (level - 1))) - 1)) | (level << 28);
+  (page & ~((1 << (indexBits * (level - 1))) - 1)) | (level << 28) | (indexBits === 10 ? 1 : 0);
 
 export class Walker {
   /** What the last walk that ended with WALKED found: the 4-KiB frame of the page number walked for, the size of its page … */
@@ -55,6 +55,7 @@ export class Walker {
   readonly #tables = [0, 0, 0, 0, 0, 0];
   readonly #offsets = [0, 0, 0, 0, 0, 0];
   readonly #lows = [0, 0, 0, 0, 0, 0];
+  readonly #given = [0, 0, 0, 0, 0, 0]; // rights that the entry gives
   #first = 0;
 
   constructor(words: Words, counts: MmuCounts, observer: MmuObserver | null) {
@@ -94,7 +95,10 @@ export class Walker {
         this.#lows[level] = low;
       }
       if ((low & format.present) === 0) return this.#end(ABSENT, level, 0);
-      rights &= format.rights[low & 7];
+      let given = format.rights[low & 7];
+      if ((high & format.executeDisable) !== 0) given &= ~EXECUTE;
+      if (keep) this.#given[level] = given;
+      rights &= given;
       const leaf = level === 1 || (low & format.page[level]) !== 0;
       if (isReserved(format, low, high, level, leaf)) return this.#end(RESERVED, level, rights);
       table = (low >>> 12) | ((high & format.frameHigh) << 20);
@@ -154,7 +158,7 @@ export class Walker {
     const parent = above < 0 ? -1 : cache.store.peekKey(cache.tag, above);
     let rights = parent < 0 ? ALL_RIGHTS : cache.store.flags[parent];
     for (let level = this.#first; level > this.level; level--) {
-      rights &= format.rights[this.#lows[level] & 7];
+      rights &= this.#given[level];
       const key = structureKey(page, level, format.indexBits);
       cache.store.putKey(cache.tag, key, this.#tables[level - 1], 0, rights);
     }

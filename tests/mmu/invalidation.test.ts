@@ -70,7 +70,7 @@ const OLD = 0x20;
 const NEW = 0x30;
 
 /** A machine that has cached everything and whose tables then changed. */
-function primed(cache: TranslationCacheOptions, contexts = 2): TestMachine {
+function primed(cache: TranslationCacheOptions, contexts = 3): TestMachine {
   const m = machine(1 << 22, { cache, contexts });
   for (let f = 0; f < m.memory.bytes >>> 12; f++) m.memory.write32(f * 4096 + 0xff0, f & 0xff);
   writeTables(m, OLD);

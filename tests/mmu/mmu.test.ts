@@ -190,7 +190,7 @@ test('the debugging walk agrees with the processor and changes nothing', () => {
   expect([m.memory.save(), m.mmu.save()]).toEqual(before);
 });
 
-test('fewer than two or more than 31 contexts are refused', () => {
-  for (const contexts of [0, 1, 32, 2.5]) expect(() => machine(4096, { contexts })).toThrow(InvalidInput);
+test('fewer than three or more than 31 contexts are refused', () => {
+  for (const contexts of [0, 2, 32, 3.5]) expect(() => machine(4096, { contexts })).toThrow(InvalidInput);
   expect(() => machine(4096, { cache: { kind: 'modelled', entries: 0 } })).toThrow(InvalidInput);
 });

@@ -99,7 +99,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('cr3' as const) }) },
 );
 
-test.each([2, 3, 16])(
+test.each([3, 4, 16])(
   'misses are those of a fully associative TLB with this replacement, with %i fast contexts',
   (contexts) => {
     fc.assert(

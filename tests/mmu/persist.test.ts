@@ -65,7 +65,7 @@ test.each(kinds)('a restored unit goes on exactly as the saved one: %o', (cache)
         const m = build(cache);
         for (const s of before) play(m, s);
         const state = JSON.parse(JSON.stringify(m.mmu.save()));
-        const other = build(cache, 2);
+        const other = build(cache, 4);
         play(other, ['read', 3]);
         other.memory.restore(m.memory.save());
         other.S.set(m.S);

@@ -110,6 +110,6 @@ test('writes of root mode reach code that has been decoded', () => {
 });
 
 test('a processor without VMX has no root mode', () => {
-  const machine = new Machine({ memory: 0x10_0000, contexts: 2, processor: plainModel });
+  const machine = new Machine({ memory: 0x10_0000, contexts: 3, processor: plainModel });
   expect(() => new RootModePort(machine)).toThrow(/'p6' has no VMX/);
 });

@@ -104,7 +104,7 @@ export class FarMachine {
       ports: new PortSpace(),
       model: defaultModel,
       interruptController,
-      contexts: 2,
+      contexts: 3,
     });
     this.S = this.cpu.S;
     const S = this.S;
