@@ -6,7 +6,7 @@ import { defineConfig } from 'tsup';
 const present = (entries: Record<string, string>): Record<string, string> =>
   Object.fromEntries(Object.entries(entries).filter(([, source]) => existsSync(source)));
 
-const library = present({ index: 'src/index.ts', node: 'src/node.ts' });
+const library = present({ index: 'src/index.ts', node: 'src/node.ts', invariants: 'src/invariants/index.ts' });
 
 export default defineConfig({
   entry: { ...library, ...present({ cli: 'src/cli/main.ts' }) },

@@ -45,6 +45,7 @@ export { type GuestRegisters, printRegisters, type VmStopReason } from './hyperv
 export type { Vm } from './hypervisor/vm.ts';
 // The machine and its board.
 export { type BoardDescription, type DeviceDescription, PC } from './machine/board.ts';
+export { HardwareTrace, type HardwareTraceOptions } from './machine/hardware-trace.ts';
 export type { PlaceOptions } from './machine/loader/place.ts';
 export type { ImageOptions } from './machine/loader/plan.ts';
 export { Machine, type MachineOptions, type RunOptions, type StopReason } from './machine/machine.ts';
@@ -54,8 +55,9 @@ export type { Registers, SegmentValue, TableRegister, WritableRegisters } from '
 // VMX from TypeScript: the door through which the hypervisor, or another one, executes root-mode operations.
 export type { Reached, RootMemory, RootMode, VmxResult } from './machine/root-mode.ts';
 export { type RootModeOptions, RootModePort } from './machine/root-mode-port.ts';
+export type { OwnershipChange, Regime, TlbEntry, TraceEvent } from './machine/trace-event.ts';
 // Translation caching, and what the memory unit tells.
-export type { MmuCounts, MmuObserver, PageWalkStep } from './mmu/observer.ts';
+export type { FlushTarget, MmuCounts, MmuObserver, PageWalkStep, TlbEvent } from './mmu/observer.ts';
 export type { TranslationCacheOptions } from './mmu/policy.ts';
 // VMX by the manual's numbers: exit reasons, errors, and the rules of VM entry.
 export type { FailedCheck } from './vmx/checks/index.ts';

@@ -44,6 +44,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   snapshot: ['base', 'mmu', 'cpu', 'asm', 'vmx', 'devices', 'machine', 'hypervisor'],
   debug: ['base', 'mmu', 'cpu', 'asm', 'vmx', 'devices', 'machine', 'hypervisor', 'snapshot'],
+  // Judges by plain data: types of events and states, and a walker of its own.
+  invariants: ['base', 'machine/trace-event.ts'],
 };
 const LAYERS = [...Object.keys(MAY_IMPORT), 'cli'];
 

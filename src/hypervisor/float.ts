@@ -40,6 +40,8 @@ export class FloatMemory {
   readonly #ept: EptBuilder;
   readonly #frames: FloatFrames;
   readonly #memoryBytes: number;
+  /** Whose it is, as root mode names VMs. */
+  #vm = 0;
   /** Addresses with scratch memory until the instruction is over. */
   readonly #scratch: GuestPhysical[] = [];
 
@@ -50,6 +52,12 @@ export class FloatMemory {
     this.#memoryBytes = memoryBytes;
     // All tables that may ever be needed, now: a guest cannot use up the hypervisor's memory later.
     for (let g = 0; g < GIBIBYTES; g++) ept.ensureDirectory(g * FRAMES_PER_GIBIBYTE);
+  }
+
+  /** Tells whoever judges isolation what this VM may reach besides its own memory: the ones, and scratch memory while it steps. */
+  declare(vm: number): void {
+    this.#vm = vm;
+    this.#root.share(vm, this.#frames.ones / FRAME_BYTES, 1, EPT_READ);
   }
 
   /** The guest executes one instruction with scratch memory. */
@@ -65,6 +73,7 @@ export class FloatMemory {
   /** Lets accesses to this page succeed until `endStep`. */
   allowStep(address: GuestPhysical): void {
     this.#scratch.push(address);
+    this.#root.share(this.#vm, this.#frames.scratch / FRAME_BYTES, 1, EPT_READ | EPT_WRITE);
     this.#map(address, this.#frames.scratchTable, this.#frames.scratch, EPT_READ | EPT_WRITE);
   }
 
@@ -72,6 +81,7 @@ export class FloatMemory {
   endStep(): void {
     for (const address of this.#scratch) this.allowReads(address);
     this.#scratch.length = 0;
+    this.#root.release(this.#vm, this.#frames.scratch / FRAME_BYTES);
     this.#root.memory.fill(this.#frames.scratch, FRAME_BYTES, 0xff);
     this.#root.invept(SINGLE_CONTEXT, this.#ept.pointer, 0);
   }

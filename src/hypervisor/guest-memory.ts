@@ -3,7 +3,7 @@
 import type { GuestPhysical, HostPhysical } from '../base/address.ts';
 import { InvalidInput } from '../base/errors.ts';
 import type { ImageMemory } from '../machine/loader/place.ts';
-import type { RootMemory } from '../machine/root-mode.ts';
+import type { RootMemory, RootMode } from '../machine/root-mode.ts';
 import type { EptBuilder } from './ept-builder.ts';
 import { FRAME_BYTES, type FrameAllocator, LARGE_FRAMES } from './frames.ts';
 
@@ -52,6 +52,11 @@ export class GuestMemory implements ImageMemory {
       }
     }
     for (const frame of this.#frames) memory.fill(frame * FRAME_BYTES, FRAME_BYTES, 0);
+  }
+
+  /** Tells whoever judges isolation that these frames are the VM's. */
+  declare(root: RootMode, vm: number): void {
+    for (const frame of this.#frames) root.own(vm, frame);
   }
 
   /** Where a guest-physical address lies in the host, −1 if the guest has no memory there. */

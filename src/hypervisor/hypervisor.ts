@@ -125,6 +125,8 @@ export class Hypervisor {
       if (vpid !== 0) this.#expect('INVVPID', this.#root.invvpid(1, vpid, 0));
       this.#expect('INVEPT', this.#root.invept(ALL_CONTEXTS, 0, 0));
 
+      memory.declare(this.#root, vmcs);
+      float.declare(vmcs);
       const vm = new Vm({
         number,
         name: config.name ?? `vm${number}`,

@@ -22,6 +22,7 @@ import { type ImageOptions, planImage } from './loader/plan.ts';
 import { type MachineObserver, Observers } from './observe.ts';
 import { type MachineState, restoreMachine, saveMachine } from './persist.ts';
 import { type Registers, readRegisters, type WritableRegisters, writeRegisters } from './registers.ts';
+import type { OwnershipChange } from './trace-event.ts';
 
 export interface MachineOptions {
   /** Bytes of RAM, a multiple of 4096 below 2 GiB. @defaultValue 64 MiB */
@@ -74,6 +75,8 @@ export class Machine {
   readonly vmx: Vmx | null;
   /** Ticks of virtual time that passed while the processor was halted. */
   idleTicks = 0;
+  /** Is told what root-mode software declares about frames. */
+  onOwnership: ((change: OwnershipChange) => void) | null = null;
   readonly #observers: Observers;
   #end: StopReason | null = null;
 

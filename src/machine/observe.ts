@@ -5,11 +5,14 @@ import type { MmuObserver } from '../mmu/observer.ts';
 import type { AccessSize } from '../mmu/port-space.ts';
 import type { VmxObserver } from '../vmx/context.ts';
 import type { Machine } from './machine.ts';
+import type { OwnershipChange } from './trace-event.ts';
 
 /** What can be watched; each call comes at the moment that it names, with the registers of that moment. */
 export interface MachineObserver extends CpuObserver, MmuObserver, VmxObserver {
   /** An access to port space; the value is what was read or is written. */
   onPort?(port: number, size: AccessSize, value: number, input: boolean): void;
+  /** Root-mode software declares whose some frames are. */
+  onOwnership?(change: OwnershipChange): void;
 }
 
 /** The observers of one machine. Hooks are set in its parts only while somebody wants them. */
@@ -48,6 +51,12 @@ export class Observers {
     const onPageWalkStep: MmuObserver['onPageWalkStep'] = (step) => {
       for (const o of all) o.onPageWalkStep?.(step);
     };
+    const onFlush: MmuObserver['onFlush'] = (event, target) => {
+      for (const o of all) o.onFlush?.(event, target);
+    };
+    const onOwnership: MachineObserver['onOwnership'] = (change) => {
+      for (const o of all) o.onOwnership?.(change);
+    };
     const onPort: MachineObserver['onPort'] = (port, size, value, input) => {
       for (const o of all) o.onPort?.(port, size, value, input);
     };
@@ -63,6 +72,9 @@ export class Observers {
         : null;
     if (watched('onPageWalkStep')) this.#walks.onPageWalkStep = onPageWalkStep;
     else delete this.#walks.onPageWalkStep;
+    if (watched('onFlush')) this.#walks.onFlush = onFlush;
+    else delete this.#walks.onFlush;
+    this.#machine.onOwnership = watched('onOwnership') ? onOwnership : null;
     ports.onAccess = watched('onPort') ? onPort : null;
     if (vmx !== null) vmx.context.observer = watched('onEntry') || watched('onExit') ? { onEntry, onExit } : null;
   }

@@ -237,6 +237,18 @@ export class RootModePort implements RootMode {
     return this.#enter(false);
   }
 
+  own(vm: number, frame: number, frames = 1): void {
+    this.#machine.onOwnership?.({ kind: 'own', vm, frame, frames, rights: 7 });
+  }
+
+  share(vm: number, frame: number, frames: number, rights: number): void {
+    this.#machine.onOwnership?.({ kind: 'share', vm, frame, frames, rights });
+  }
+
+  release(vm: number, frame: number, frames = 1): void {
+    this.#machine.onOwnership?.({ kind: 'release', vm, frame, frames, rights: 0 });
+  }
+
   explainEntry(): readonly string[] {
     return (this.#x.lastEntryFailure?.rows ?? []).map(({ id, message, fields }) => {
       const [at] = fields;

@@ -74,6 +74,11 @@ export interface RootMode {
   readonly gate: number;
   vmlaunch(): Reached;
   vmresume(): Reached;
+  /** Not in any processor either: tells whoever judges isolation that the frames are this VM's alone; that it may reach them with
+   *  `rights` (bit 0 read, 1 write, 2 execute), as others may; that it has no claim on them any more. `vm`: the address of its VMCS. */
+  own(vm: number, frame: number, frames?: number): void;
+  share(vm: number, frame: number, frames: number, rights: number): void;
+  release(vm: number, frame: number, frames?: number): void;
   /** Not in any processor: what was wrong with the last VM entry that failed, a line for each rule that the VMCS breaks. */
   explainEntry(): readonly string[];
   /** Goes on after `budget` or `stopped`, without entering anew. */

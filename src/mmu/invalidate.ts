@@ -2,7 +2,7 @@
  *  Translation Information" of VMX), as one row an event. Nothing is killed beyond what its row says. */
 
 import type { LinearStore } from './linear-store.ts';
-import type { MmuCounts, TlbEvent } from './observer.ts';
+import type { FlushTarget, MmuCounts, TlbEvent } from './observer.ts';
 import { NO_EPT, type Space } from './space.ts';
 import { ENTRY_PIECE, ENTRY_PIECE_2M, SHIFT_2M } from './store.ts';
 import type { TranslationCaches } from './translation-caches.ts';
@@ -51,16 +51,6 @@ export const INVALIDATIONS: Readonly<Record<TlbEvent, Invalidation>> = {
   inveptAll: { linear: 'anyEptrta', linearStructures: 'anyEptrta', guestPhysical: 'anyEptrta' },
 };
 
-/** What an event is about; fields that its row does not use are 0. */
-export interface Target {
-  readonly vpid: number;
-  readonly eptrta: number;
-  /** Linear page number. */
-  readonly page: number;
-  /** Guest-physical page number. */
-  readonly guestPage: number;
-}
-
 /** Of page numbers, in 32-bit and in PAE tables. */
 const INDEX_BITS = [10, 9];
 
@@ -68,7 +58,7 @@ const INDEX_BITS = [10, 9];
 export const NO_PAGE = -1;
 
 /** Lets an event take place. */
-export function invalidate(caches: TranslationCaches, counts: MmuCounts, event: TlbEvent, target: Target): void {
+export function invalidate(caches: TranslationCaches, counts: MmuCounts, event: TlbEvent, target: FlushTarget): void {
   const row = INVALIDATIONS[event];
   counts.flushes[event]++;
   caches.policy.events++;
@@ -81,12 +71,13 @@ export function invalidate(caches: TranslationCaches, counts: MmuCounts, event: 
     caches.fast.clearAll();
     caches.fast.generation++;
   }
+  caches.observer?.onFlush?.(event, target);
 }
 
 const isAddress = (scope: Scope): boolean => scope === 'address' || scope === 'addressOfVpid' || scope === 'page';
 
 /** The spaces that a scope is about. */
-function spacesOf(store: LinearStore, scope: Scope, target: Target): readonly Space[] {
+function spacesOf(store: LinearStore, scope: Scope, target: FlushTarget): readonly Space[] {
   switch (scope) {
     case 'none':
       return [];
@@ -106,13 +97,13 @@ function spacesOf(store: LinearStore, scope: Scope, target: Target): readonly Sp
   }
 }
 
-function killStructures({ linearStructures }: TranslationCaches, scope: Scope, target: Target): void {
+function killStructures({ linearStructures }: TranslationCaches, scope: Scope, target: FlushTarget): void {
   for (const { plain } of spacesOf(linearStructures, scope, target))
     if (!isAddress(scope)) linearStructures.retire(plain);
     else for (const bits of INDEX_BITS) linearStructures.removeKey(plain, structureKey(target.page, 2, bits));
 }
 
-function killLinear(caches: TranslationCaches, scope: Scope, target: Target): void {
+function killLinear(caches: TranslationCaches, scope: Scope, target: FlushTarget): void {
   const { linear, fast } = caches;
   if (scope === 'none') return;
   for (const space of spacesOf(linear, scope, target)) {
@@ -152,7 +143,7 @@ function killPage(store: LinearStore, space: Space, page: number): void {
   }
 }
 
-function killGuestPhysical(caches: TranslationCaches, scope: Invalidation['guestPhysical'], target: Target): void {
+function killGuestPhysical(caches: TranslationCaches, scope: Invalidation['guestPhysical'], target: FlushTarget): void {
   const { guestPhysical, eptStructures, fast } = caches;
   if (scope === 'none') return;
   caches.front?.clear();

@@ -62,6 +62,7 @@ export class Mmu {
     this.#S = registers;
     this.#eptOptions = options.ept ?? { physicalAddressBits: 36, executeOnly: false };
     this.caches = caches;
+    caches.observer = observer;
     this.T = caches.fast.T;
     const nested = new Nested(eptFormat(this.#eptOptions), new Walker(memory, counts, observer), caches, counts);
     const walker = new Walker(memory, counts, observer);

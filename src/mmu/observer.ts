@@ -13,6 +13,18 @@ export interface PageWalkStep {
 
 export interface MmuObserver {
   onPageWalkStep?(step: PageWalkStep): void;
+  /** An event has killed what it kills. Fields of `target` that it does not use are 0. */
+  onFlush?(event: TlbEvent, target: FlushTarget): void;
+}
+
+/** What an event that kills translations is about: tags and page numbers. */
+export interface FlushTarget {
+  readonly vpid: number;
+  readonly eptrta: number;
+  /** Linear page number. */
+  readonly page: number;
+  /** Guest-physical page number. */
+  readonly guestPage: number;
 }
 
 /** Architectural events that may kill cached translations (rows in invalidate.ts). */

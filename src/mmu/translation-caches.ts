@@ -4,7 +4,7 @@
 import { FastTables } from './fast-tables.ts';
 import { GuestFront } from './guest-front.ts';
 import type { LinearStore } from './linear-store.ts';
-import type { MmuCounts } from './observer.ts';
+import type { MmuCounts, MmuObserver } from './observer.ts';
 import { PageStore } from './page-store.ts';
 import { type TranslationCacheOptions, TranslationPolicy } from './policy.ts';
 import { type Dropped, ENTRY_FETCHED, Store } from './store.ts';
@@ -23,6 +23,8 @@ export class TranslationCaches {
   readonly all: readonly LinearStore[];
   /** Copies of guest-physical translations for walks; null where each lookup is to be seen or drawn. */
   readonly front: GuestFront | null;
+  /** Is told of events that kill translations. */
+  observer: MmuObserver | null = null;
 
   constructor(
     options: TranslationCacheOptions,

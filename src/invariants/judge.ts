@@ -1,0 +1,199 @@
+/** The judge of an event trace: reads it from the beginning and tells every event after which a property does not hold.
+ *
+ *    isolation   no VM can read, write or execute a frame that is not its own or shared with it
+ *    revocation  after a release and the flush that the manual asks for, nothing that is cached leads to the frame any more
+ *    ownership   a frame has one owner
+ *    translation every cached entry can be derived from tables that existed since its last required flush
+ *    dirty       … and its accessed and dirty flags were set in those tables, so that no write is lost to whoever reads them
+ *
+ *  It knows hardware only: memory, tags, table entries; never a hypervisor's own objects. */
+import type { Regime, TlbEntry, TraceEvent } from '../machine/trace-event.ts';
+import { eptLeaves, linearLeaves, type Since, type TablePointer } from './derive.ts';
+import { Flushes } from './flushes.ts';
+import { TableHistory } from './history.ts';
+import { Ownership } from './ownership.ts';
+
+export type Property = 'isolation' | 'revocation' | 'ownership' | 'translation' | 'dirty';
+
+export interface Violation {
+  readonly property: Property;
+  /** Number of the event in the trace, from 0. */
+  readonly at: number;
+  readonly message: string;
+}
+
+interface Running {
+  readonly vmcs: number;
+  readonly vpid: number;
+  readonly eptrta: number;
+}
+
+const hex = (n: number): string => `${(n >>> 0).toString(16).toUpperCase()}h`;
+
+export class Judge {
+  readonly violations: Violation[] = [];
+  readonly ownership: Ownership = new Ownership();
+  readonly #history = new TableHistory();
+  readonly #flushes = new Flushes();
+  /** Regimes of each (VPID, EPTRTA), with the time at which each began. */
+  readonly #regimes = new Map<string, { time: number; regime: Regime }[]>();
+  /** Entries that were found good, and since when they may exist. */
+  readonly #good = new Map<string, string>();
+  #running: Running | null = null;
+  #time = 0;
+
+  /** Takes the next event; what it breaks is added to `violations` and comes back. */
+  add(event: TraceEvent): readonly Violation[] {
+    const before = this.violations.length;
+    const time = this.#time;
+    switch (event.kind) {
+      case 'machine':
+        break;
+      case 'table':
+        this.#history.begin(time, event.frame, event.words);
+        break;
+      case 'write':
+        this.#history.write(time, event.at, event.value);
+        break;
+      case 'regime':
+        this.#noteRegime(event);
+        break;
+      case 'flush':
+        this.#flushes.add(time, event);
+        break;
+      case 'entry':
+        this.#running = { vmcs: event.vmcs, vpid: event.vpid, eptrta: event.eptp === -1 ? -1 : event.eptp >>> 12 };
+        break;
+      case 'exit':
+        this.#running = null;
+        break;
+      case 'own':
+      case 'share':
+      case 'release':
+        for (const { frame, vm, owner } of this.ownership.declare(event, time))
+          this.#tell('ownership', `frame ${hex(frame)} is given to VM ${hex(vm)}, but belongs to VM ${hex(owner)}`);
+        break;
+      case 'tlb':
+        for (const entry of event.entries) this.#check(entry);
+        break;
+    }
+    this.#time++;
+    return this.violations.slice(before);
+  }
+
+  #tell(property: Property, message: string): void {
+    this.violations.push({ property, at: this.#time, message });
+  }
+
+  #noteRegime(regime: Regime): void {
+    const key = `${regime.vpid}/${regime.eptrta}`;
+    const known = this.#regimes.get(key) ?? [];
+    known.push({ time: this.#time, regime });
+    this.#regimes.set(key, known);
+  }
+
+  /** Regimes in which an entry that may exist since `time` can have been made. */
+  #regimesSince(entry: TlbEntry, time: number): readonly Regime[] {
+    const known = this.#regimes.get(`${entry.vpid}/${entry.eptrta}`) ?? [];
+    let first = known.length - 1;
+    while (first > 0 && known[first].time > time) first--;
+    return known.slice(Math.max(first, 0)).map(({ regime }) => regime);
+  }
+
+  #check(entry: TlbEntry): void {
+    this.#checkReach(entry);
+    const since = this.#flushes.since(entry);
+    const key = JSON.stringify(entry);
+    const span = `${since.guest}/${since.ept}`;
+    if (this.#good.get(key) === span) return; // more versions can only add to what can be derived
+    const wrong = this.#underivable(entry, since);
+    if (wrong === null) this.#good.set(key, span);
+    else
+      this.#tell(wrong, `${describe(entry)} cannot come from tables since event ${Math.max(since.guest, since.ept)}`);
+  }
+
+  /** Null if the entry can be derived; else what is wrong with it. */
+  #underivable(entry: TlbEntry, since: Since): 'translation' | 'dirty' | null {
+    const { kind, eptrta, page } = entry;
+    if (kind === 'guest-physical')
+      return eptLeaves(this.#history, eptrta, page, since.ept).some(
+        (l) => l.frame === entry.frame && l.rights === (entry.rights & 7) && l.shift === entry.shift,
+      )
+        ? null
+        : 'translation';
+    if (kind === 'ept-directory') {
+      const tables: TablePointer[] = [];
+      eptLeaves(this.#history, eptrta, page, since.ept, tables);
+      return tables.some((t) => t.table === entry.frame && t.rights === (entry.rights & 7) && t.level === entry.level)
+        ? null
+        : 'translation';
+    }
+    let almost = false;
+    for (const regime of this.#regimesSince(entry, since.guest)) {
+      const tables: TablePointer[] = [];
+      const leaves = linearLeaves(this.#history, regime, page, since, tables);
+      if (kind === 'directory') {
+        for (const t of tables) {
+          if (t.table !== entry.frame || t.rights !== entry.rights) continue;
+          if (t.accessed) return null;
+          almost = true;
+        }
+        continue;
+      }
+      for (const leaf of leaves) {
+        if (leaf.rights !== entry.rights || (entry.global && !leaf.global)) continue;
+        if (!this.#leadsTo(leaf.guestFrame, leaf.shift, entry, since)) continue;
+        if (leaf.accessed && (leaf.dirty || !entry.dirty)) return null;
+        almost = true;
+      }
+    }
+    return almost ? 'dirty' : 'translation';
+  }
+
+  /** Whether a guest frame can lead to the frame that the entry names. */
+  #leadsTo(guestFrame: number, shift: number, entry: TlbEntry, since: Since): boolean {
+    if (entry.eptrta < 0) return guestFrame === entry.frame && shift === entry.shift && guestFrame === entry.guestFrame;
+    return eptLeaves(this.#history, entry.eptrta, guestFrame, since.ept).some((leaf) => {
+      const size = Math.min(shift, leaf.shift);
+      const first = 2 ** size;
+      return (
+        size === entry.shift &&
+        leaf.rights === entry.eptRights &&
+        leaf.frame - (leaf.frame % first) === entry.frame &&
+        guestFrame - (guestFrame % first) === entry.guestFrame
+      );
+    });
+  }
+
+  /** Whether the VM that runs could get by this entry to where it must not. */
+  #checkReach(entry: TlbEntry): void {
+    const running = this.#running;
+    if (running === null || entry.eptrta !== running.eptrta) return;
+    if (entry.kind !== 'linear' && entry.kind !== 'guest-physical') return;
+    if (entry.kind === 'linear' && entry.vpid !== running.vpid) return;
+    const rights = entry.kind === 'linear' ? entry.rights & entry.eptRights & 7 : entry.rights & 7;
+    for (let frame = entry.frame; frame < entry.frame + 2 ** entry.shift; frame++) {
+      const allowed = this.ownership.allowed(running.vmcs, frame);
+      if ((rights & ~allowed) === 0) continue;
+      const released = this.ownership.releasedAt(running.vmcs, frame);
+      const property = released >= 0 && this.#flushes.since(entry).ept > released ? 'revocation' : 'isolation';
+      const past = released < 0 ? 'which was never its own' : `which it gave back in event ${released}`;
+      this.#tell(property, `VM ${hex(running.vmcs)} reaches frame ${hex(frame)}, ${past}: ${describe(entry)}`);
+      return;
+    }
+  }
+}
+
+function describe(entry: TlbEntry): string {
+  const { kind, vpid, eptrta, page, frame, rights, eptRights, level } = entry;
+  const tag = eptrta < 0 ? `VPID ${vpid}` : `VPID ${vpid}, EPT ${hex(eptrta)}`;
+  const what = level > 0 ? `${kind} entry of level ${level}` : kind;
+  return `${what} page ${hex(page)} → frame ${hex(frame)} (${tag}, rights ${rights & 15}/${eptRights})`;
+}
+
+/** Judges a whole trace. */
+export function judge(trace: Iterable<TraceEvent>): readonly Violation[] {
+  const judging = new Judge();
+  for (const event of trace) judging.add(event);
+  return judging.violations;
+}
