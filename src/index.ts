@@ -59,7 +59,42 @@ export type { OwnershipChange, Regime, TlbEntry, TraceEvent } from './machine/tr
 // Translation caching, and what the memory unit tells.
 export type { FlushTarget, MmuCounts, MmuObserver, PageWalkStep, TlbEvent } from './mmu/observer.ts';
 export type { TranslationCacheOptions } from './mmu/policy.ts';
+export { modelCapabilities, type VmxCapabilities } from './vmx/capabilities.ts';
 // VMX by the manual's numbers: exit reasons, errors, and the rules of VM entry.
 export type { FailedCheck } from './vmx/checks/index.ts';
 export type { EntryFailure, VmxSettings } from './vmx/context.ts';
 export { EXIT, exitReasonName, exitReasonText, VM_ERROR, vmErrorText } from './vmx/exit-reasons.ts';
+// VMX explained: failed entries, exits, addresses and dumps, as plain data with text.
+export {
+  type AddressExplanation,
+  type EntryExplanation,
+  type EptExplanation,
+  type EptRange,
+  type ExitExplanation,
+  explainAddress,
+  explainEntry,
+  explainEpt,
+  explainExit,
+  explainIoBitmaps,
+  explainMsrBitmap,
+  explainVmcs,
+  type FieldChange,
+  guestRegime,
+  type IoBitmapExplanation,
+  imageOfObject,
+  imageOfWords,
+  isKvmDump,
+  type MsrBitmapExplanation,
+  objectOfImage,
+  parseKvmDump,
+  type Range as ExplainedRange,
+  type UnjudgedCheck,
+  unknownProcessor,
+  type VmcsExplanation,
+  VmcsImage,
+  type WalkAccess,
+  type WalkEntry,
+  type WalkMemory,
+  type WalkRegime,
+  walkMemory,
+} from './vmx/explain/index.ts';

@@ -6,6 +6,7 @@ import { processorModels } from '../cpu/model.ts';
 import { asm } from './commands/asm.ts';
 import { demo } from './commands/demo.ts';
 import { disasm } from './commands/disasm.ts';
+import { type ExplainOptions, explain } from './commands/explain.ts';
 import { run } from './commands/run.ts';
 import { splitWords, TRACE_TOPICS } from './numbers.ts';
 import { type GlobalOptions, planRun, type RunPlan, readConfig, type VmOptions, type VmRequest } from './plan.ts';
@@ -36,6 +37,27 @@ Examples:
   ringlet run kernel.elf --append "root=none" --expect "login:" --max-instructions 100000000
   ringlet run --vm "tasks --memory 16M" --vm "pages --memory 32M" --trace exit,irq
   ringlet run kernel.asm --record keys.log        and later: ringlet run kernel.asm --replay keys.log`;
+
+const EXPLAIN_HELP = `
+INPUT is
+  an image, as for run: it runs until the moment that --at names; its output is not shown
+  a VMCS in JSON, field name or encoding to value: { "GUEST_CR0": "0x80010031", "0x6802": 4096, … }
+    fields that it does not name are 0; with "partial": true they are unknown, and rules about them are not judged
+  a kernel log of Linux with what KVM prints when an entry fails (kvm_intel.dump_invalid_vmcs=1); the last dump counts
+    without --cpu the processor is taken to offer all controls, as the log does not say which it has
+
+For each rule that does not hold: its id, the section of the manual, the fields and their values, what is wrong;
+then the smallest change of fields found with which all rules hold.
+
+stdout carries the explanation. Exit status: 0, 2 for wrong usage or an unusable file, 120 if the moment did not come.
+
+Examples:
+  ringlet explain vmlaunch
+  ringlet explain vmlaunch --number 3 --dump vmcs
+  ringlet explain vmlaunch --at exit:EPT_VIOLATION --linear 7004h --access write
+  ringlet explain hello --mode nested --at exit --dump ept,io
+  dmesg | ringlet explain -
+  ringlet explain vmcs.json --json`;
 
 /** Options of one VM: of `run` itself, and inside `--vm "…"`. */
 function addVmOptions(command: Command): Command {
@@ -155,6 +177,33 @@ Example:
     .option('--org <address>', 'address of the first byte', '0')
     .addHelpText('after', '\nExample:\n  ringlet disasm boot.bin --bits 16 --org 7C00h')
     .action((file: string, options) => disasm(file, options));
+
+  addVmOptions(
+    program
+      .command('explain')
+      .summary('say what is wrong with a VM entry, or what an exit means')
+      .description(
+        'Explains a failed VM entry: every rule that the VMCS breaks, and the nearest valid state. Or an exit, or an address.',
+      )
+      .argument('<input>', 'an image to run, a VMCS in JSON, or a kernel log with the dump of KVM; - for stdin'),
+  )
+    .optionsGroup('What is explained:')
+    .option('--from <kind>', 'what INPUT is: image, vmcs or kvm (default: by its content)')
+    .option('--at <moment>', 'of an image: entry-failure, exit, exit:REASON by name or number (default: entry-failure)')
+    .option('--number <n>', 'the how manieth such moment (default: 1)')
+    .option('--linear <address>', 'the whole walk for this linear address of the guest, too')
+    .option('--guest-physical <address>', 'the whole EPT walk for this guest-physical address, too')
+    .option('--access <kind>', 'of such a walk: read, write or fetch (default: read)')
+    .option('--user', 'the access of such a walk comes from ring 3')
+    .option('--dump <list>', 'in words, too: vmcs, ept, io, msr (the bitmaps), or all')
+    .option('--json', 'the plain data of all this in one line of JSON')
+    .optionsGroup('Options of the run:')
+    .option('--mode <mode>', 'bare, for images that execute VMX themselves, or nested (default: bare)')
+    .option('--cpu <name>', `processor model: ${processorModels.map((m) => m.name).join(', ')} (default: p6-vmx)`)
+    .option('--tlb <kind>', 'translation caching, as for run')
+    .option('--max-instructions <n>', 'give up after so many instructions (default: 100000000)')
+    .addHelpText('after', EXPLAIN_HELP)
+    .action(async (input: string, options: ExplainOptions) => onStatus(await explain(input, options)));
 
   program
     .command('demo')

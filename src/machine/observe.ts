@@ -66,6 +66,9 @@ export class Observers {
     const onExit: VmxObserver['onExit'] = (reason) => {
       for (const o of all) o.onExit?.(reason);
     };
+    const onEntryFailure: VmxObserver['onEntryFailure'] = (failure) => {
+      for (const o of all) o.onEntryFailure?.(failure);
+    };
     cpu.observer =
       watched('onInstruction') || watched('onEvent')
         ? { ...(watched('onInstruction') ? { onInstruction } : {}), ...(watched('onEvent') ? { onEvent } : {}) }
@@ -76,6 +79,7 @@ export class Observers {
     else delete this.#walks.onFlush;
     this.#machine.onOwnership = watched('onOwnership') ? onOwnership : null;
     ports.onAccess = watched('onPort') ? onPort : null;
-    if (vmx !== null) vmx.context.observer = watched('onEntry') || watched('onExit') ? { onEntry, onExit } : null;
+    const watchesVmx = watched('onEntry') || watched('onExit') || watched('onEntryFailure');
+    if (vmx !== null) vmx.context.observer = watchesVmx ? { onEntry, onExit, onEntryFailure } : null;
   }
 }

@@ -47,6 +47,8 @@ export interface VmxObserver {
   onEntry?(): void;
   /** A VM exit, or an entry that failed late, has loaded host state. `reason`: the exit reason as the VMCS holds it, unsigned. */
   onExit?(reason: number): void;
+  /** A VM entry has failed because of a rule, early (VM-instruction error 7 or 8) or late (before `onExit`). The VMCS is as it was judged. */
+  onEntryFailure?(failure: EntryFailure): void;
 }
 
 /** Not in VMX operation; no current VMCS. */

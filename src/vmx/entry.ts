@@ -103,6 +103,7 @@ const rowsOf = (x: VmxContext, stage: Stage): FailedCheck[] =>
 
 function refused(x: VmxContext, error: number, stage: Stage): number {
   x.lastEntryFailure = { error, reason: 0, rows: rowsOf(x, stage) };
+  x.observer?.onEntryFailure?.(x.lastEntryFailure);
   return error;
 }
 
@@ -110,6 +111,7 @@ function refused(x: VmxContext, error: number, stage: Stage): number {
 function failLate(x: VmxContext, reason: number, qualification: number, rows: readonly FailedCheck[]): void {
   const w = x.words;
   x.lastEntryFailure = { error: 0, reason, rows };
+  x.observer?.onEntryFailure?.(x.lastEntryFailure);
   w[W.W_REASON] = reason | ENTRY_FAILURE;
   w[W.W_QUALIFICATION] = qualification;
   w[W.W_EXIT_INFO] = 0;

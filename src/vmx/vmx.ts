@@ -11,6 +11,7 @@ import { EntryView, type FailedCheck, failedChecks } from './checks/index.ts';
 import { NO_POINTER, VmxContext, type VmxSettings } from './context.ts';
 import * as events from './events.ts';
 import { exitTripleFault } from './exit.ts';
+import { imageOfWords, type VmcsImage } from './explain/image.ts';
 import { vmxInstruction } from './instructions.ts';
 import * as intercept from './intercept.ts';
 import { type VmcsState, validateVmcs } from './vmcs.ts';
@@ -119,6 +120,14 @@ export class Vmx implements ExecutionMonitor {
     const vmcs = address === undefined ? x.current : x.store.active(address);
     if (vmcs === null || vmcs === undefined) return [];
     return failedChecks(new EntryView(vmcs.words, vmcs.address, x.capabilities, x.cpu.memory));
+  }
+
+  /** A VMCS as a value, for the functions that explain: the current one, or an active one by its address; null if there is none. */
+  image(address?: number): VmcsImage | null {
+    const x = this.context;
+    const vmcs = address === undefined ? x.current : x.store.active(address);
+    if (vmcs === null || vmcs === undefined) return null;
+    return imageOfWords(vmcs.words, x.capabilities, x.cpu.memory, vmcs.address);
   }
 
   /** Power-up: out of VMX operation, everything forgotten but what firmware did. */
