@@ -7,7 +7,6 @@ export const unimplementedFeatures = {
   'debug registers': 'MOV from and to debug registers',
   'single step': 'EFLAGS.TF set',
   'alignment check': 'EFLAGS.AC and CR0.AM set at CPL 3',
-  RDPMC: 'RDPMC',
   x87: 'opcodes D8 to DF, FWAIT',
 } as const;
 
