@@ -37,9 +37,11 @@ export { type UnimplementedFeature, unimplementedFeatures } from './cpu/opcodes/
 // What devices need from outside.
 export type { InterruptLine, SerialLine } from './devices/ports.ts';
 // The hypervisor, its virtual machines and what it counts.
+export type { Paging } from './hypervisor/controls.ts';
 export { Hypervisor, type HypervisorOptions, type VmConfig } from './hypervisor/hypervisor.ts';
 export type { VmState } from './hypervisor/persist.ts';
 export type { RunLimits, RunResult } from './hypervisor/scheduler.ts';
+export type { ShadowOptions, ShadowStats } from './hypervisor/shadow/options.ts';
 export type { VmStats } from './hypervisor/stats.ts';
 export { type GuestRegisters, printRegisters, type VmStopReason } from './hypervisor/stop-reason.ts';
 export type { Vm } from './hypervisor/vm.ts';

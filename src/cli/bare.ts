@@ -35,6 +35,7 @@ export class BareSession implements Session {
         symbols: vm.symbols,
         ports: machine.ports,
         stats: null,
+        shadow: null,
         get retired() {
           return machine.instructions;
         },

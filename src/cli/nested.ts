@@ -15,10 +15,13 @@ const MEBIBYTE = 0x10_0000;
 /** What the hypervisor needs for itself, and per VM besides its memory's page tables (8 bytes for each page of 4 KiB). */
 const OWN_BYTES = 2 * MEBIBYTE;
 const VM_BYTES = 256 * 1024;
+/** Shadow tables take one page for so many of the guest, and VM_BYTES once more. */
+const SHADOW_SHARE = 50;
 
 /** Memory of a machine that can hold these guests. Throws InvalidInput if none can. */
-export function hostMemory(guests: readonly number[]): number {
-  const needed = guests.reduce((sum, bytes) => sum + bytes + bytes / 256 + VM_BYTES, OWN_BYTES);
+export function hostMemory(guests: readonly number[], withShadow = false): number {
+  const shadow = (bytes: number): number => (withShadow ? bytes / SHADOW_SHARE + VM_BYTES : 0);
+  const needed = guests.reduce((sum, bytes) => sum + bytes + bytes / 256 + VM_BYTES + shadow(bytes), OWN_BYTES);
   const bytes = Math.ceil(needed / MEBIBYTE) * MEBIBYTE;
   if (bytes < MEMORY_LIMIT) return bytes;
   throw new InvalidInput(
@@ -32,13 +35,18 @@ export class NestedSession implements Session {
   readonly vms: readonly SessionVm[];
   readonly #port: RootModePort;
   readonly #consoles: Consoles;
+  readonly #paging: 'nested' | 'shadow';
   /** State of each VM after the last stretch. */
   #states: RunResult['vms'] = [];
 
   constructor(plan: RunPlan, consoles: Consoles) {
     this.#consoles = consoles;
+    this.#paging = plan.mode === 'shadow' ? 'shadow' : 'nested';
     this.machine = new Machine({
-      memory: hostMemory(plan.vms.map((vm) => vm.memory)),
+      memory: hostMemory(
+        plan.vms.map((vm) => vm.memory),
+        plan.mode === 'shadow',
+      ),
       processor: plan.processor,
       translationCache: plan.tlb,
     });
@@ -53,6 +61,7 @@ export class NestedSession implements Session {
       image: plan.kernel.bytes,
       name: plan.name,
       memory: plan.memory,
+      paging: this.#paging,
       commandLine: plan.commandLine,
       modules: plan.initrd === null ? [] : [{ bytes: plan.initrd }],
       serial: [{ transmit: (byte) => this.#consoles.transmit(number, byte) }],
@@ -63,6 +72,7 @@ export class NestedSession implements Session {
       symbols: plan.symbols,
       ports: vm.ports,
       stats: vm.stats,
+      shadow: vm.shadow?.stats ?? null,
       get retired() {
         return vm.retired;
       },

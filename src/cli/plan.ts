@@ -53,7 +53,7 @@ export interface VmPlan {
 }
 
 export interface RunPlan {
-  readonly mode: 'bare' | 'nested';
+  readonly mode: 'bare' | 'nested' | 'shadow';
   readonly processor: ProcessorModel;
   readonly tlb: TranslationCacheOptions;
   readonly maxInstructions: number;
@@ -76,14 +76,13 @@ const MOST_VMS = 64;
 /** Checks everything and reads all files. Throws InvalidInput before anything is done. */
 export function planRun(vms: readonly VmRequest[], options: GlobalOptions): RunPlan {
   const mode = options.mode ?? 'nested';
-  if (mode === 'shadow')
-    throw new InvalidInput('--mode shadow does not exist yet: use nested (EPT) or bare (no virtualisation)');
-  if (mode !== 'nested' && mode !== 'bare') throw new InvalidInput(`--mode '${mode}' is unknown: use nested or bare`);
+  if (mode !== 'nested' && mode !== 'shadow' && mode !== 'bare')
+    throw new InvalidInput(`--mode '${mode}' is unknown: use nested, shadow or bare`);
   const processor = processorModel(options.cpu ?? 'p6-vmx');
-  if (mode === 'nested' && !processor.features.has('VMX'))
+  if (mode !== 'bare' && !processor.features.has('VMX'))
     throw new InvalidInput(`processor '${processor.name}' has no VMX: use --mode bare, or --cpu p6-vmx`);
   if (vms.length > 1 && mode === 'bare')
-    throw new InvalidInput(`${vms.length} kernels need --mode nested: the bare machine runs one`);
+    throw new InvalidInput(`${vms.length} kernels need --mode nested or shadow: the bare machine runs one`);
   if (vms.length > MOST_VMS) throw new InvalidInput(`${vms.length} VMs are too many: give at most ${MOST_VMS}`);
   if (options.record !== undefined && options.replay !== undefined)
     throw new InvalidInput('--record and --replay exclude each other: give one of them');

@@ -133,7 +133,10 @@ export function makeProgram(onStatus: (status: number) => void): Command {
       .argument('[image]', 'kernel image, assembly source, or the name of a packaged guest'),
   )
     .optionsGroup('Options of the run:')
-    .option('--mode <mode>', 'nested (VMX and EPT) or bare (no virtualisation) (default: nested)')
+    .option(
+      '--mode <mode>',
+      'nested (VMX and EPT), shadow (VMX and shadow page tables) or bare (no virtualisation) (default: nested)',
+    )
     .option('--vm <words>', 'one of several VMs: "IMAGE options"; may be repeated', collect)
     .option('--config <file>', 'VMs and options from a JSON file')
     .option('--cpu <name>', `processor model: ${processorModels.map((m) => m.name).join(', ')} (default: p6-vmx)`)

@@ -1,6 +1,7 @@
 /** A run under way, bare or nested: what the run loop, reports and statistics know of it. */
 
 import type { Unimplemented } from '../base/errors.ts';
+import type { ShadowStats } from '../hypervisor/shadow/options.ts';
 import type { VmStats } from '../hypervisor/stats.ts';
 import type { GuestRegisters } from '../hypervisor/stop-reason.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -25,6 +26,8 @@ export interface SessionVm {
   readonly halted: number;
   /** What the hypervisor counted, if there is one. */
   readonly stats: VmStats | null;
+  /** With shadow paging: what the pager counted. */
+  readonly shadow: ShadowStats | null;
   readonly outcome: Outcome;
 }
 

@@ -21,6 +21,8 @@ export interface VmStatistics {
   readonly reinjections: number;
   readonly emulatedInstructions: number;
   readonly turns: number;
+  /** What the shadow pager did, with shadow paging. */
+  readonly shadow?: Readonly<Record<string, number>>;
 }
 
 export interface Statistics {
@@ -62,6 +64,7 @@ export function gather(session: Session, hostSeconds: number): Statistics {
         reinjections: vm.stats?.reinjections ?? 0,
         emulatedInstructions: vm.stats?.emulated ?? 0,
         turns: vm.stats?.turns ?? 0,
+        ...(vm.shadow === null ? {} : { shadow: { ...vm.shadow } }),
       };
     }),
     walks: counts.walks,
@@ -86,6 +89,8 @@ function machineExits(session: Session): Record<string, number> {
 }
 
 const NAME_WIDTH = 26;
+/** trueFaults: true faults */
+const inWords = (name: string): string => name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 const grouped = (n: number): string => n.toLocaleString('en-US');
 const row = (name: string, value: string | number, indent = ''): string =>
   `${indent}${name.padEnd(NAME_WIDTH - indent.length)} ${(typeof value === 'number' ? grouped(value) : value).padStart(16)}`;
@@ -109,6 +114,7 @@ export function printStatistics(s: Statistics): string[] {
     some('instructions emulated', vm.emulatedInstructions, '  ');
     some('accesses to absent ports', vm.floatingPorts, '  ');
     some('turns', vm.turns, '  ');
+    for (const [name, count] of Object.entries(vm.shadow ?? {})) some(`shadow ${inWords(name)}`, count, '  ');
   }
   lines.push('machine');
   lines.push(row('page walks', s.walks, '  '), row('walk references', s.walkReferences, '  '));

@@ -113,7 +113,7 @@ class Emulation {
 
   #decode(): Instruction {
     const { vcpu } = this.#vm;
-    const protectedMode = (vcpu.read(F.GUEST_CR0) & CR0_PE) !== 0 && (vcpu.read(F.GUEST_RFLAGS) & FLAG_VM) === 0;
+    const protectedMode = (vcpu.cr0 & CR0_PE) !== 0 && (vcpu.read(F.GUEST_RFLAGS) & FLAG_VM) === 0;
     const codeSize = protectedMode && vcpu.read(F.GUEST_CS_ACCESS_RIGHTS) & AR_DB ? 4 : 2;
     const at = (vcpu.read(F.GUEST_CS_BASE) + vcpu.read(F.GUEST_RIP)) >>> 0;
     const bytes = this.#memory.fetch(at, LONGEST);

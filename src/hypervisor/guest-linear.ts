@@ -5,7 +5,6 @@
 
 import type { GuestPhysical, Linear } from '../base/address.ts';
 import { CR0_PG, CR0_WP, CR4_PAE, CR4_PSE } from '../base/registers.ts';
-import * as F from '../vmx/fields.ts';
 import type { Vm } from './vm.ts';
 
 // Entry bits
@@ -52,13 +51,13 @@ export class GuestLinear {
 
   constructor(vm: Vm) {
     const { vcpu } = vm;
-    const cr0 = vcpu.read(F.GUEST_CR0);
-    const cr4 = vcpu.read(F.GUEST_CR4);
+    const cr0 = vcpu.cr0;
+    const cr4 = vcpu.cr4;
     this.#vm = vm;
     this.#paging = (cr0 & CR0_PG) !== 0;
     this.#writeProtect = (cr0 & CR0_WP) !== 0;
     this.#largePages = (cr4 & CR4_PSE) !== 0;
-    this.#directory = (vcpu.read(F.GUEST_CR3) & ~0xfff) >>> 0;
+    this.#directory = (vcpu.cr3 & ~0xfff) >>> 0;
     this.#user = vcpu.cpl === 3;
     if (this.#paging && cr4 & CR4_PAE) throw new CannotEmulate('PAE paging');
   }
@@ -100,10 +99,15 @@ export class GuestLinear {
   write(linear: Linear, size: number, value: number): void {
     const places = Array.from({ length: size }, (_, i) => this.translate((linear + i) >>> 0, true));
     if (places.some((at) => at >= this.#vm.memory.bytes)) this.#vm.stats.floats++;
-    places.forEach((at, i) => {
-      this.wroteWatched ||= this.#watched.includes(at);
-      this.#vm.memory.write8(at, (value >>> (8 * i)) & 0xff);
-    });
+    this.wroteWatched ||= places.some((at) => this.#watched.includes(at));
+    const { memory } = this.#vm;
+    const isOnePage = (linear & 0xfff) + size <= 0x1000;
+    if (isOnePage && size === 4) memory.write32(places[0], value);
+    else if (isOnePage && size === 2) memory.write16(places[0], value & 0xffff);
+    else
+      places.forEach((at, i) => {
+        memory.write8(at, (value >>> (8 * i)) & 0xff);
+      });
   }
 
   /** Walks the guest's tables as its processor would, accessed and dirty flags included. */

@@ -12,16 +12,18 @@ export class GuestMemory implements ImageMemory {
   readonly #memory: RootMemory;
   /** Host frame of each guest frame. */
   readonly #frames: Uint32Array;
+  /** Told after each write that the hypervisor makes: address inside one page, or a run of pages, and bytes. */
+  onWrite: ((address: GuestPhysical, bytes: number) => void) | null = null;
   /** 2-MiB pages among them. */
   largePages = 0;
 
-  /** Takes `bytes` from `frames` for `owner` and maps them in `ept`. */
+  /** Takes `bytes` from `frames` for `owner` and maps them in `ept`, if there is one. */
   constructor(
     bytes: number,
     memory: RootMemory,
     frames: FrameAllocator,
     owner: number,
-    ept: EptBuilder,
+    ept: EptBuilder | null,
     largePages: boolean,
   ) {
     if (!Number.isInteger(bytes) || bytes <= 0 || bytes % FRAME_BYTES !== 0) {
@@ -39,7 +41,7 @@ export class GuestMemory implements ImageMemory {
     for (let page = 0; page < pages; ) {
       const large = largePages && page + LARGE_FRAMES <= pages ? frames.allocateLarge(owner) : -1;
       if (large >= 0) {
-        ept.mapLarge(page, large);
+        ept?.mapLarge(page, large);
         for (let i = 0; i < LARGE_FRAMES; i++) this.#frames[page + i] = large + i;
         this.largePages++;
         page += LARGE_FRAMES;
@@ -47,7 +49,7 @@ export class GuestMemory implements ImageMemory {
         const end = largePages ? Math.min(pages, page + LARGE_FRAMES) : pages;
         for (; page < end; page++) {
           this.#frames[page] = frames.allocate(owner);
-          ept.map(page, this.#frames[page]);
+          ept?.map(page, this.#frames[page]);
         }
       }
     }
@@ -73,7 +75,16 @@ export class GuestMemory implements ImageMemory {
 
   write32(address: GuestPhysical, value: number): void {
     const at = this.toHost(address);
-    if (at >= 0) this.#memory.write32(at, value);
+    if (at < 0) return;
+    this.#memory.write32(at, value);
+    this.onWrite?.(address, 4);
+  }
+
+  write16(address: GuestPhysical, value: number): void {
+    const at = this.toHost(address);
+    if (at < 0) return;
+    this.#memory.write16(at, value);
+    this.onWrite?.(address, 2);
   }
 
   read8(address: GuestPhysical): number {
@@ -83,7 +94,9 @@ export class GuestMemory implements ImageMemory {
 
   write8(address: GuestPhysical, value: number): void {
     const at = this.toHost(address);
-    if (at >= 0) this.#memory.write8(at, value);
+    if (at < 0) return;
+    this.#memory.write8(at, value);
+    this.onWrite?.(address, 1);
   }
 
   /** Bytes from memory that exists. */
@@ -97,6 +110,7 @@ export class GuestMemory implements ImageMemory {
     this.#byPage(address, bytes.length, (host, from, count) =>
       this.#memory.writeBytes(host, bytes.subarray(from, from + count)),
     );
+    if (bytes.length > 0) this.onWrite?.(address, bytes.length);
   }
 
   #byPage(address: number, length: number, access: (host: number, from: number, count: number) => void): void {

@@ -7,8 +7,8 @@ import { type PlaceOptions, placeImage } from '../machine/loader/place.ts';
 import { type ImageOptions, planImage } from '../machine/loader/plan.ts';
 import type { RootMode } from '../machine/root-mode.ts';
 import { vmErrorText } from '../vmx/exit-reasons.ts';
-import { type Controls, chooseControls } from './controls.ts';
-import { EptBuilder } from './ept-builder.ts';
+import { type Controls, chooseControls, type Paging } from './controls.ts';
+import { EPT_READ, EPT_WRITE, EptBuilder } from './ept-builder.ts';
 import { PASSED_THROUGH } from './exits/msr.ts';
 import { type FloatFrames, FloatMemory, makeFloatFrames } from './float.ts';
 import { FRAME_BYTES, FrameAllocator, HYPERVISOR, VM_OWNER } from './frames.ts';
@@ -17,9 +17,11 @@ import { restoreVm, saveVm, type VmState } from './persist.ts';
 import { enterRootOperation, type RootEnvironment } from './root-setup.ts';
 import type { RunLimits, RunResult } from './scheduler.ts';
 import { Scheduler } from './scheduler.ts';
+import type { ShadowOptions } from './shadow/options.ts';
+import { ShadowPager } from './shadow/pager.ts';
 import { Turn } from './turn.ts';
 import { Vcpu } from './vcpu.ts';
-import { Vm } from './vm.ts';
+import { REAL_MODE, Vm } from './vm.ts';
 import { initialFields } from './vmcs-setup.ts';
 
 export interface HypervisorOptions {
@@ -42,6 +44,10 @@ export interface VmConfig extends ImageOptions, PlaceOptions {
   readonly serial?: readonly SerialLine[];
   /** Map 2 MiB at a time where memory allows it. @defaultValue false */
   readonly largePages?: boolean;
+  /** Translate the guest's memory by EPT, or by shadow page tables. @defaultValue nested */
+  readonly paging?: Paging;
+  /** With shadow paging: what the pager may do. */
+  readonly shadow?: ShadowOptions;
   /** Devices. @defaultValue a PC */
   readonly board?: BoardDescription;
 }
@@ -53,7 +59,7 @@ const ALL_CONTEXTS = 2;
 export class Hypervisor {
   readonly #root: RootMode;
   readonly #environment: RootEnvironment;
-  readonly #controls: Controls;
+  readonly #controls = new Map<Paging, Controls>();
   readonly #scheduler: Scheduler;
   readonly #vms: Vm[] = [];
   readonly #floatFrames: FloatFrames;
@@ -66,7 +72,6 @@ export class Hypervisor {
     if (!Number.isInteger(slice) || slice < 1) throw new InvalidInput(`slice is ${slice}: give a positive integer`);
     this.#root = root;
     this.frames = new FrameAllocator(root.memory.bytes, options.seed ?? 1);
-    this.#controls = chooseControls(root);
     this.#environment = enterRootOperation(root, this.frames);
     this.#floatFrames = makeFloatFrames(root, () => this.frames.allocate(HYPERVISOR) * FRAME_BYTES);
     const tsc = root.rdmsr(IA32_TIME_STAMP_COUNTER);
@@ -92,12 +97,15 @@ export class Hypervisor {
       return frame;
     };
     try {
-      const ept = new EptBuilder(this.#root.memory, newFrame);
-      const largePages = config.largePages === true && this.#controls.largePages;
+      const paging = config.paging ?? 'nested';
+      const controls = this.#controlsFor(paging);
+      const hasEpt = paging === 'nested' || controls.real !== null;
+      const ept = hasEpt ? new EptBuilder(this.#root.memory, newFrame) : null;
+      const largePages = config.largePages === true && controls.largePages;
       const memory = new GuestMemory(config.memory, this.#root.memory, this.frames, owner, ept, largePages);
-      const float = new FloatMemory(this.#root, ept, this.#floatFrames, memory.bytes);
+      const float = ept === null ? null : new FloatMemory(this.#root, ept, this.#floatFrames, memory.bytes);
       const start = placeImage(plan, memory, config);
-      const vpid = this.#controls.vpid ? number + 1 : 0;
+      const vpid = controls.vpid ? number + 1 : 0;
       const page = (fill: number): number => {
         const at = newFrame() * FRAME_BYTES;
         this.#root.memory.fill(at, FRAME_BYTES, fill);
@@ -108,13 +116,14 @@ export class Hypervisor {
       this.#expect('VMCLEAR', this.#root.vmclear(vmcs));
       this.#expect('VMPTRLD', this.#root.vmptrld(vmcs));
 
-      const vcpu = new Vcpu(this.#root, vmcs, this.#controls.primary);
+      const vcpu = new Vcpu(this.#root, vmcs, controls.primary);
       const fields = initialFields({
         environment: this.#environment,
-        controls: this.#controls,
+        controls,
+        paging,
         gate: this.#root.gate,
         vpid,
-        eptPointer: ept.pointer,
+        eptPointer: ept?.pointer ?? null,
         ioBitmapA: page(0xff),
         ioBitmapB: page(0xff),
         msrBitmap: this.#msrBitmap(page(0xff)),
@@ -123,21 +132,26 @@ export class Hypervisor {
       for (const [field, value] of fields) vcpu.write(field, value);
       vcpu.general.set(start.general);
       if (vpid !== 0) this.#expect('INVVPID', this.#root.invvpid(1, vpid, 0));
-      this.#expect('INVEPT', this.#root.invept(ALL_CONTEXTS, 0, 0));
-
+      if (ept !== null) this.#expect('INVEPT', this.#root.invept(ALL_CONTEXTS, 0, 0));
+      const shadow =
+        paging === 'shadow' ? this.#makePager(memory, vcpu, vpid, controls, config.shadow ?? {}, newFrame) : null;
       memory.declare(this.#root, vmcs);
-      float.declare(vmcs);
+      if (float !== null) float.declare(vmcs);
+      else this.#root.share(vmcs, this.#floatFrames.ones / FRAME_BYTES, 1, EPT_READ);
       const vm = new Vm({
         number,
         name: config.name ?? `vm${number}`,
         memory,
         float,
         vcpu,
-        eptPointer: ept.pointer,
+        shadow,
+        eptPointer: ept?.pointer ?? 0,
         vpid,
         board: config.board ?? PC,
         serial: config.serial ?? [],
       });
+      const { cr0 } = start;
+      if (shadow?.setRegisters(cr0, 0, 0) === false) vm.stop('unsupported', REAL_MODE);
       this.#vms.push(vm);
       return vm;
     } catch (error) {
@@ -163,7 +177,41 @@ export class Hypervisor {
     this.#makeCurrent(vm);
     restoreVm(vm, state);
     if (vm.vpid !== 0) this.#expect('INVVPID', this.#root.invvpid(1, vm.vpid, 0));
-    this.#expect('INVEPT', this.#root.invept(ALL_CONTEXTS, 0, 0));
+    if (vm.eptPointer !== 0) this.#expect('INVEPT', this.#root.invept(ALL_CONTEXTS, 0, 0));
+  }
+
+  /** The controls that serve a kind of paging. Throws InvalidInput if the processor does not have them. */
+  #controlsFor(paging: Paging): Controls {
+    const controls = this.#controls.get(paging) ?? chooseControls(this.#root, paging);
+    this.#controls.set(paging, controls);
+    return controls;
+  }
+
+  #makePager(
+    memory: GuestMemory,
+    vcpu: Vcpu,
+    vpid: number,
+    controls: Controls,
+    options: ShadowOptions,
+    newFrame: () => number,
+  ): ShadowPager {
+    return new ShadowPager({
+      root: this.#root,
+      memory,
+      vcpu,
+      vpid,
+      controls,
+      options,
+      standIns: {
+        ...this.#floatFrames,
+        lend: (isLent) => {
+          const frame = this.#floatFrames.scratch / FRAME_BYTES;
+          if (isLent) this.#root.share(vcpu.vmcs, frame, 1, EPT_READ | EPT_WRITE);
+          else this.#root.release(vcpu.vmcs, frame);
+        },
+      },
+      newPage: () => newFrame() * FRAME_BYTES,
+    });
   }
 
   #makeCurrent(vm: Vm): void {

@@ -7,7 +7,7 @@ import type { BoardState } from '../machine/board-devices.ts';
 import { fieldName } from '../vmx/field-table.ts';
 import { FRAME_BYTES } from './frames.ts';
 import type { PendingEvent } from './vcpu.ts';
-import type { Vm } from './vm.ts';
+import { REAL_MODE, type Vm } from './vm.ts';
 import { GUEST_STATE_FIELDS } from './vmcs-setup.ts';
 
 export interface VcpuState {
@@ -52,7 +52,9 @@ export function saveVm(vm: Vm): VmState {
       cr2: vcpu.cr2,
       halted: vcpu.halted,
       pending: vcpu.pending,
-      fields: Object.fromEntries(GUEST_STATE_FIELDS.map((field) => [fieldName(field), vcpu.read(field)])),
+      fields: Object.fromEntries(
+        GUEST_STATE_FIELDS.map((field) => [fieldName(field), vm.shadow?.guestField(field) ?? vcpu.read(field)]),
+      ),
     },
     devices: vm.devices.save(),
   };
@@ -74,6 +76,7 @@ export function restoreVm(vm: Vm, state: Unvalidated<VmState>): void {
   const msrs = list(state.msrs, 'vm.msrs', 0, 1000, msr);
   const cpu = vcpuState(state.vcpu);
 
+  vm.shadow?.forget();
   vm.time = time;
   vm.devices.restore(record(state.devices, 'vm.devices'));
   const zero = new Uint8Array(FRAME_BYTES);
@@ -90,6 +93,7 @@ export function restoreVm(vm: Vm, state: Unvalidated<VmState>): void {
   for (const [field, value] of cpu.fields) vm.vcpu.write(field, value);
   vm.idle = false;
   vm.stopReason = null;
+  if (vm.shadow?.restored() === false) vm.stop('unsupported', REAL_MODE);
 }
 
 function page(value: unknown, at: string, limit: number): { number: number; bytes: Uint8Array } {

@@ -36,6 +36,9 @@ export type VmStopReason =
       readonly registers: GuestRegisters;
     };
 
+/** What is said of a triple fault. */
+export const TRIPLE_FAULT = 'the guest could not deliver an exception, nor the double fault that followed';
+
 export function guestRegisters(vcpu: Vcpu): GuestRegisters {
   const read = (field: number): number => vcpu.read(field) >>> 0;
   const [eax, ecx, edx, ebx, , ebp, esi, edi] = Array.from(vcpu.general, (value) => value >>> 0);
@@ -51,10 +54,10 @@ export function guestRegisters(vcpu: Vcpu): GuestRegisters {
     eip: read(F.GUEST_RIP),
     eflags: read(F.GUEST_RFLAGS),
     cs: read(F.GUEST_CS_SELECTOR),
-    cr0: read(F.GUEST_CR0),
+    cr0: vcpu.cr0 >>> 0,
     cr2: vcpu.cr2 >>> 0,
-    cr3: read(F.GUEST_CR3),
-    cr4: read(F.GUEST_CR4),
+    cr3: vcpu.cr3 >>> 0,
+    cr4: vcpu.cr4 >>> 0,
   };
 }
 

@@ -58,7 +58,7 @@ export class Turn {
       const isDelivering = deliverPending(vm);
       const room = Math.min(limits.slice, limits.instructions) - done;
       const bound = Math.min(room, vm.clock.next - vm.time, limits.time - vm.time);
-      this.#prepareEntry(vm, vm.float.isStepping ? (isDelivering ? 0 : 1) : bound);
+      this.#prepareEntry(vm, vm.isStepping ? (isDelivering ? 0 : 1) : bound);
       if (!this.#enter(vm)) return vm.stopReason === null ? 'interrupted' : 'stopped';
       const reason = vm.vcpu.read(F.EXIT_REASON);
       vm.stats.countExit(reason & 0xffff);
@@ -67,11 +67,12 @@ export class Turn {
         this.#refuse(vm, exitReasonText(reason));
         return 'stopped';
       }
-      if (vm.float.isStepping && (reason & 0xffff) !== EXIT.EPT_VIOLATION) vm.float.endStep();
+      if (vm.isStepping && !mayNeedMore(reason & 0xffff)) vm.endStep();
       keepInterruptedEvent(vm);
       if (handlerFor(reason & 0xffff)(vm, this.#root) === 'done') {
         vm.completeInstruction(vm.vcpu.read(F.VM_EXIT_INSTRUCTION_LENGTH));
       }
+      vm.shadow?.audit();
       if (vm.vcpu.halted && !vm.interruptLine && vm.stopReason === null) return 'slice'; // nothing to do before its next alarm
     }
   }
@@ -97,6 +98,7 @@ export class Turn {
     vcpu.write(F.TSC_OFFSET, offset | 0);
     vcpu.write(F.TSC_OFFSET + 1, Math.floor(offset / 0x1_0000_0000));
     vcpu.write(F.VMX_PREEMPTION_TIMER_VALUE, low32(Math.min(instructions, LONGEST_TIMER)));
+    vm.shadow?.beforeEntry();
     vcpu.loadGeneral();
     this.#root.setCr2(vcpu.cr2);
   }
@@ -134,7 +136,7 @@ export class Turn {
       case 'stopped':
         root.kick();
         this.#exited(vm, enteredAt);
-        if (vm.float.isStepping) vm.float.endStep();
+        if (vm.isStepping) vm.endStep();
         return false;
       case 'vmfail':
         this.#refuse(vm, vmErrorText(reached.error));
@@ -148,6 +150,9 @@ export class Turn {
     }
   }
 }
+
+/** While memory is lent for one instruction: exits after which it goes on needing it, and perhaps more. */
+const mayNeedMore = (reason: number): boolean => reason === EXIT.EPT_VIOLATION || reason === EXIT.EXCEPTION_OR_NMI;
 
 /** After an abort there is no VMCS left to read registers from. */
 const NOWHERE = {

@@ -34,6 +34,8 @@ export class Vcpu {
   /** Executed HLT and waits for an interrupt. */
   halted = false;
   pending: PendingEvent | null = null;
+  /** The guest's CR3, where the VMCS holds that of shadow tables. */
+  shadowed: { readonly cr3: number } | null = null;
   #windowExiting = false;
 
   constructor(root: RootMode, vmcs: number, primaryControls: number) {
@@ -80,6 +82,21 @@ export class Vcpu {
     return (this.read(F.GUEST_SS_ACCESS_RIGHTS) >> 5) & 3;
   }
 
+  /** CR0 as the guest sees it. */
+  get cr0(): number {
+    const owned = this.read(F.CR0_GUEST_HOST_MASK);
+    return (this.read(F.GUEST_CR0) & ~owned) | (this.read(F.CR0_READ_SHADOW) & owned);
+  }
+
+  get cr3(): number {
+    return this.shadowed?.cr3 ?? this.read(F.GUEST_CR3);
+  }
+
+  get cr4(): number {
+    const owned = this.read(F.CR4_GUEST_HOST_MASK);
+    return (this.read(F.GUEST_CR4) & ~owned) | (this.read(F.CR4_READ_SHADOW) & owned);
+  }
+
   get interruptsEnabled(): boolean {
     return (this.read(F.GUEST_RFLAGS) & FLAG_IF) !== 0;
   }
@@ -102,7 +119,7 @@ export class Vcpu {
 
   /** Raises an exception in the guest at the next entry. Fault-like: EIP stays at the instruction. */
   raise(vector: number, errorCode = -1): void {
-    const isProtected = (this.read(F.GUEST_CR0) & CR0_PE) !== 0; // real-address mode knows no error codes
+    const isProtected = (this.cr0 & CR0_PE) !== 0; // real-address mode knows no error codes
     const withCode = errorCode >= 0 && isProtected ? INTERRUPTION_ERROR_CODE : 0;
     this.pending = {
       information: INTERRUPTION_VALID | withCode | (INTERRUPTION_TYPE.HARDWARE_EXCEPTION << 8) | vector,

@@ -10,16 +10,21 @@ import { type BoardDevices, instantiate } from '../machine/board-devices.ts';
 import { PortSpace } from '../mmu/port-space.ts';
 import type { FloatMemory } from './float.ts';
 import type { GuestMemory } from './guest-memory.ts';
+import type { ShadowPager } from './shadow/pager.ts';
 import { VmStats } from './stats.ts';
 import { guestRegisters, type VmStopReason } from './stop-reason.ts';
 import type { Vcpu } from './vcpu.ts';
+
+/** Why a VM with shadow paging stops on a processor without unrestricted guests. */
+export const REAL_MODE = 'real-address mode, for which the processor lacks unrestricted guests';
 
 export interface VmParts {
   readonly number: number;
   readonly name: string;
   readonly memory: GuestMemory;
-  readonly float: FloatMemory;
+  readonly float: FloatMemory | null;
   readonly vcpu: Vcpu;
+  readonly shadow: ShadowPager | null;
   readonly eptPointer: number;
   readonly vpid: number;
   readonly board: BoardDescription;
@@ -30,9 +35,12 @@ export class Vm {
   readonly number: number;
   readonly name: string;
   readonly memory: GuestMemory;
-  /** What answers where there is no memory. */
-  readonly float: FloatMemory;
+  /** With EPT: what answers where there is no memory. */
+  readonly float: FloatMemory | null;
   readonly vcpu: Vcpu;
+  /** With shadow paging: its tables. */
+  readonly shadow: ShadowPager | null;
+  /** 0: no EPT. */
   readonly eptPointer: number;
   readonly vpid: number;
   readonly ports = new PortSpace();
@@ -61,6 +69,7 @@ export class Vm {
     this.memory = parts.memory;
     this.float = parts.float;
     this.vcpu = parts.vcpu;
+    this.shadow = parts.shadow;
     this.eptPointer = parts.eptPointer;
     this.vpid = parts.vpid;
     this.clock = new VirtualClock(() => this.time);
@@ -76,6 +85,17 @@ export class Vm {
       onPowerOff: () => this.end({ kind: 'power-off' }),
       onDebugExit: (value) => this.end({ kind: 'debug-exit', value }),
     });
+  }
+
+  /** The guest executes one instruction with memory that it does not have otherwise. */
+  get isStepping(): boolean {
+    return this.float?.isStepping === true || this.shadow?.step.isActive === true;
+  }
+
+  /** That instruction is over. */
+  endStep(): void {
+    if (this.float?.isStepping === true) this.float.endStep();
+    if (this.shadow?.step.isActive === true) this.shadow.step.end();
   }
 
   /** Bytes for one of the VM's serial ports, from outside. */

@@ -2,10 +2,13 @@
  *  Reference: SDM Vol. 3, "Virtual Machine Control Structures"; fields in the order of its sections. */
 
 import { CR0_NE, CR4_VMXE } from '../base/registers.ts';
+import { PF } from '../base/signal.ts';
 import type { EntryRegisters } from '../machine/loader/entry.ts';
+import { PRIMARY } from '../vmx/controls.ts';
 import * as F from '../vmx/fields.ts';
-import type { Controls } from './controls.ts';
+import type { Controls, Paging } from './controls.ts';
 import { HOST_CS, HOST_DATA, HOST_TR, type RootEnvironment } from './root-setup.ts';
+import { CR0_OWNED, CR4_OWNED } from './shadow/modes.ts';
 
 /** What differs between virtual processors. */
 export interface VmcsPlan {
@@ -13,7 +16,9 @@ export interface VmcsPlan {
   readonly controls: Controls;
   readonly gate: number;
   readonly vpid: number;
-  readonly eptPointer: number;
+  /** null: none. */
+  readonly eptPointer: number | null;
+  readonly paging: Paging;
   readonly ioBitmapA: number;
   readonly ioBitmapB: number;
   readonly msrBitmap: number;
@@ -44,24 +49,23 @@ export function initialFields(plan: VmcsPlan): [field: number, value: number][] 
   return [...controlFields(plan), ...hostFields(plan), ...guestFields(plan)];
 }
 
-function controlFields({ controls, vpid, eptPointer, ...plan }: VmcsPlan): [number, number][] {
+function controlFields({ controls, vpid, eptPointer, paging, ...plan }: VmcsPlan): [number, number][] {
+  const isShadow = paging === 'shadow';
   const fields: [number, number][] = [
     [F.PIN_BASED_VM_EXECUTION_CONTROLS, controls.pinBased],
     [F.PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, controls.primary],
-    [F.SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, controls.secondary],
-    [F.EXCEPTION_BITMAP, 0],
+    [F.EXCEPTION_BITMAP, isShadow ? 1 << PF : 0],
     [F.PAGE_FAULT_ERROR_CODE_MASK, 0],
     [F.PAGE_FAULT_ERROR_CODE_MATCH, 0],
     [F.IO_BITMAP_A_ADDRESS, plan.ioBitmapA],
     [F.IO_BITMAP_B_ADDRESS, plan.ioBitmapB],
     [F.TSC_OFFSET, 0],
-    [F.CR0_GUEST_HOST_MASK, CR0_HOST_OWNED],
+    [F.CR0_GUEST_HOST_MASK, isShadow ? CR0_OWNED : CR0_HOST_OWNED],
     [F.CR0_READ_SHADOW, plan.start.cr0],
-    [F.CR4_GUEST_HOST_MASK, CR4_HOST_OWNED],
+    [F.CR4_GUEST_HOST_MASK, isShadow ? CR4_OWNED : CR4_HOST_OWNED],
     [F.CR4_READ_SHADOW, 0],
     [F.CR3_TARGET_COUNT, 0],
     [F.MSR_BITMAP_ADDRESS, plan.msrBitmap],
-    [F.EPT_POINTER, eptPointer],
     [F.VM_EXIT_CONTROLS, controls.exit],
     [F.VM_EXIT_MSR_STORE_COUNT, 0],
     [F.VM_EXIT_MSR_LOAD_COUNT, 0],
@@ -69,6 +73,9 @@ function controlFields({ controls, vpid, eptPointer, ...plan }: VmcsPlan): [numb
     [F.VM_ENTRY_MSR_LOAD_COUNT, 0],
     [F.VM_ENTRY_INTERRUPTION_INFORMATION, 0],
   ];
+  if ((controls.primary & PRIMARY.ACTIVATE_SECONDARY_CONTROLS) !== 0)
+    fields.push([F.SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, controls.secondary]);
+  if (eptPointer !== null) fields.push([F.EPT_POINTER, eptPointer]);
   if (controls.vpid) fields.push([F.VIRTUAL_PROCESSOR_IDENTIFIER, vpid]);
   return fields;
 }

@@ -40,7 +40,6 @@ test.each<[string, Parameters<typeof planCommand>, string]>([
   ['no image', [undefined, {}], 'needs an IMAGE'],
   ['image and VMs', ['hello', { vm: ['hello'] }], 'exclude each other'],
   ['an option of a VM beside --vm', [undefined, { vm: ['hello'], memory: '1M' }], 'inside the quotes'],
-  ['shadow', ['hello', { mode: 'shadow' }], 'does not exist yet'],
   ['another mode', ['hello', { mode: 'fast' }], "'fast'"],
   ['several kernels on the bare machine', [undefined, { vm: ['hello', 'pages'], mode: 'bare' }], 'runs one'],
   ['VMs on a processor without VMX', ['hello', { cpu: 'p6' }], 'has no VMX'],

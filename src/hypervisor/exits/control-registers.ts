@@ -8,6 +8,7 @@ import * as F from '../../vmx/fields.ts';
 import type { Vm } from '../vm.ts';
 import { CR0_HOST_OWNED } from '../vmcs-setup.ts';
 import type { ExitHandler, Outcome } from './handler.ts';
+import { accessWithShadow as shadowAccess } from './shadow-registers.ts';
 
 // Access types in the qualification
 const MOV_TO = 0;
@@ -25,6 +26,7 @@ export const crAccess: ExitHandler = (vm, root) => {
   const cr = qualification & 15;
   const type = (qualification >> 4) & 3;
   const register = (qualification >> 8) & 15;
+  if (vm.shadow !== null) return shadowAccess(vm, vm.shadow, qualification);
   if (type === MOV_TO && cr === 0) return writeCr0(vm, root, vm.vcpu.getRegister(register));
   if (type === MOV_TO && cr === 3) {
     vm.vcpu.write(F.GUEST_CR3, vm.vcpu.getRegister(register));

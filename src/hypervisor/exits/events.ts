@@ -1,9 +1,12 @@
 /** Exits that no instruction of the guest caused: interrupts of the host, windows, timers; and those that end a VM. */
 
+import { PF } from '../../base/signal.ts';
 import { INTERRUPTION_TYPE, INTERRUPTION_VALID } from '../../vmx/controls.ts';
 import { exitReasonText } from '../../vmx/exit-reasons.ts';
 import * as F from '../../vmx/fields.ts';
+import { TRIPLE_FAULT } from '../stop-reason.ts';
 import type { ExitHandler } from './handler.ts';
+import { pageFault } from './page-fault.ts';
 
 const MASTER_PIC = 0x20;
 const SLAVE_PIC = 0xa0;
@@ -19,11 +22,12 @@ export const externalInterrupt: ExitHandler = (_vm, root) => {
   return 'resume';
 };
 
-/** The exception bitmap is empty: only an NMI of the host arrives here, and an exception that should not have. */
+/** The exception bitmap is empty but for the page faults of a shadow pager: only an NMI of the host arrives here, and an exception that should not have. */
 export const exceptionOrNmi: ExitHandler = (vm) => {
   const information = vm.vcpu.read(F.VM_EXIT_INTERRUPTION_INFORMATION);
   const type = (information >> 8) & 7;
   if (information & INTERRUPTION_VALID && type === INTERRUPTION_TYPE.HARDWARE_EXCEPTION) {
+    if ((information & 0xff) === PF && vm.shadow !== null) return pageFault(vm, vm.shadow);
     const withCode = (information & 0x800) !== 0;
     vm.raise(information & 0xff, withCode ? vm.vcpu.read(F.VM_EXIT_INTERRUPTION_ERROR_CODE) : -1);
   }
@@ -31,7 +35,7 @@ export const exceptionOrNmi: ExitHandler = (vm) => {
 };
 
 export const tripleFault: ExitHandler = (vm) => {
-  vm.stop('triple-fault', 'the guest could not deliver an exception, nor the double fault that followed');
+  vm.stop('triple-fault', TRIPLE_FAULT);
   return 'resume';
 };
 

@@ -48,6 +48,10 @@ export const nothing: ExitHandler = () => 'done';
 
 /** INVLPG: the guest's translations carry its VPID, so root mode can drop the one for it. */
 export const invlpg: ExitHandler = (vm, root) => {
+  if (vm.shadow !== null) {
+    vm.shadow.invlpg(vm.vcpu.read(F.EXIT_QUALIFICATION) >>> 0);
+    return 'done';
+  }
   if (vm.vpid !== 0) root.invvpid(0, vm.vpid, vm.vcpu.read(F.EXIT_QUALIFICATION) >>> 0);
   return 'done';
 };

@@ -38,8 +38,8 @@ export const eptViolation: ExitHandler = (vm) => {
     vm.raise(UD); // all ones are no instruction
   } else if (!isByInstruction || !emulateInstruction(vm)) {
     vm.stats.floats++;
-    if (qualification & WRITE) vm.float.allowStep(address);
-    else vm.float.allowReads(address);
+    if (qualification & WRITE) vm.float?.allowStep(address);
+    else vm.float?.allowReads(address);
   }
   return 'resume';
 };

@@ -1,0 +1,68 @@
+/** Control-register accesses of a guest with shadow paging: everything that paging depends on exits, and is the pager's.
+ *  Reference: SDM Vol. 3, "Exit Qualification for Control-Register Accesses"; Vol. 2, "MOV—Move to/from Control Registers". */
+
+import { Unimplemented } from '../../base/errors.ts';
+import { CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR4_PAE } from '../../base/registers.ts';
+import { GP } from '../../base/signal.ts';
+import type { ShadowPager } from '../shadow/pager.ts';
+import { guestRegisters } from '../stop-reason.ts';
+import { REAL_MODE, type Vm } from '../vm.ts';
+import type { Outcome } from './handler.ts';
+
+// Access types in the qualification
+const MOV_TO = 0;
+const MOV_FROM = 1;
+const CLTS = 2;
+
+const LMSW_BITS = 0xf;
+/** Bits of CR0 that exist. */
+const CR0_BITS = 0xe005_003f | 0;
+
+export function accessWithShadow(vm: Vm, pager: ShadowPager, qualification: number): Outcome {
+  const { vcpu } = vm;
+  const cr = qualification & 15;
+  const type = (qualification >> 4) & 3;
+  const register = (qualification >> 8) & 15;
+  if (type === MOV_FROM && cr === 3) {
+    vcpu.setRegister(register, vcpu.cr3);
+    return 'done';
+  }
+  if (type === MOV_TO && cr === 3) {
+    pager.loadCr3(vcpu.getRegister(register));
+    return 'done';
+  }
+  if (type === MOV_TO && cr === 4) return writeCr4(vm, pager, vcpu.getRegister(register));
+  if (type === MOV_TO && cr === 0) return writeCr0(vm, pager, vcpu.getRegister(register));
+  const old = vcpu.cr0;
+  if (type === CLTS) return writeCr0(vm, pager, old & ~CR0_TS);
+  if (cr === 0) {
+    // LMSW: the low four bits, but it cannot clear PE.
+    const source = (qualification >>> 16) & LMSW_BITS;
+    return writeCr0(vm, pager, (old & ~LMSW_BITS) | source | (old & CR0_PE));
+  }
+  vm.stop('unsupported', `access to CR${cr}`);
+  return 'resume';
+}
+
+function writeCr0(vm: Vm, pager: ShadowPager, value: number): Outcome {
+  const isInvalid = (value & CR0_PG && !(value & CR0_PE)) || (value & CR0_NW && !(value & CR0_CD));
+  return isInvalid ? refuse(vm) : write(vm, pager, (value & CR0_BITS) | CR0_ET, vm.vcpu.cr4);
+}
+
+function writeCr4(vm: Vm, pager: ShadowPager, value: number): Outcome {
+  return (value & ~pager.cr4Bits) !== 0 ? refuse(vm) : write(vm, pager, vm.vcpu.cr0, value);
+}
+
+function refuse(vm: Vm): Outcome {
+  vm.raise(GP, 0);
+  return 'resume';
+}
+
+function write(vm: Vm, pager: ShadowPager, cr0: number, cr4: number): Outcome {
+  if (cr0 & CR0_PG && cr4 & CR4_PAE) {
+    vm.end({ kind: 'unimplemented', error: new Unimplemented('PAE paging'), registers: guestRegisters(vm.vcpu) });
+    return 'resume';
+  }
+  if (!pager.setRegisters(cr0, vm.vcpu.cr3, cr4)) vm.stop('unsupported', REAL_MODE);
+  return 'done';
+}

@@ -1,0 +1,51 @@
+/** The control registers of a guest under the shadow pager: what it sees, and what its processor really has. Paging is always on,
+ *  with CR0.WP = 1 and pages of 4 KiB.
+ *
+ *  Real-address mode cannot have paging. Where the processor offers unrestricted guests the VM runs with EPT meanwhile, and goes on
+ *  so until it turns paging on: after a switch to protected mode its segments still hold what only an unrestricted guest may have.
+ *  Reference: SDM Vol. 3, "Guest/Host Masks and Read Shadows", "Unrestricted Guests". */
+
+import {
+  CR0_CD,
+  CR0_ET,
+  CR0_NE,
+  CR0_NW,
+  CR0_PE,
+  CR0_PG,
+  CR0_WP,
+  CR4_PAE,
+  CR4_PGE,
+  CR4_PSE,
+  CR4_VMXE,
+} from '../../base/registers.ts';
+import * as F from '../../vmx/fields.ts';
+import type { Controls } from '../controls.ts';
+import type { Vcpu } from '../vcpu.ts';
+import type { GuestRegisters } from './state.ts';
+
+/** Bits of which the guest sees what it wrote. The others are its own. */
+export const CR0_OWNED: number = CR0_PG | CR0_CD | CR0_NW | CR0_WP | CR0_NE | CR0_PE;
+export const CR4_OWNED: number = CR4_VMXE | CR4_PGE | CR4_PAE | CR4_PSE;
+
+/** Which tables the processor walks: shadow tables, or EPT. */
+export type Phase = 'shadow' | 'ept';
+
+/** The phase that follows `now` with the guest's new CR0; null if the processor has none for it. */
+export function phaseFor(cr0: number, now: Phase, controls: Controls): Phase | null {
+  const isLikeReal = (cr0 & CR0_PE) === 0 || (now === 'ept' && (cr0 & CR0_PG) === 0);
+  if (!isLikeReal) return 'shadow';
+  return controls.real === null ? null : 'ept';
+}
+
+/** Writes control registers and what depends on them into the VMCS. */
+export function writeRegisters(vcpu: Vcpu, controls: Controls, phase: Phase, guest: GuestRegisters): void {
+  const isShadow = phase === 'shadow';
+  vcpu.write(F.CR0_READ_SHADOW, guest.cr0);
+  vcpu.write(F.CR4_READ_SHADOW, guest.cr4);
+  const cr0 = isShadow ? CR0_PG | CR0_WP | CR0_PE : guest.cr0 & (CR0_PE | CR0_WP);
+  vcpu.write(F.GUEST_CR0, (guest.cr0 & ~(CR0_OWNED & ~CR0_NE)) | cr0 | CR0_NE | CR0_ET);
+  vcpu.write(F.GUEST_CR4, (guest.cr4 & ~(CR4_PSE | CR4_PAE)) | CR4_VMXE);
+  if (controls.real !== null)
+    vcpu.write(F.SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, isShadow ? controls.secondary : controls.real);
+  if (!isShadow) vcpu.write(F.GUEST_CR3, guest.cr3);
+}

@@ -1,0 +1,56 @@
+/** Making and giving up shadow tables. */
+
+import { unlink } from './directories.ts';
+import { ENTRIES } from './entries.ts';
+import { protect, setLeaf } from './leaves.ts';
+import type { ShadowState } from './state.ts';
+import { syncFrame } from './sync.ts';
+import type { ShadowTable } from './tables.ts';
+
+/** Frees tables until there are `wanted`. The one that the processor uses as its page directory stays. */
+export function makeRoom(s: ShadowState, wanted: number): void {
+  while (s.tables.free < wanted) {
+    const table = s.tables.oldest(s.root);
+    if (table === undefined) return;
+    zap(s, table);
+    s.stats.evictions++;
+  }
+}
+
+/** The shadow table of that name, made if it does not exist. What the guest may do to its own table is settled before. */
+export function tableOf(s: ShadowState, guestFrame: number, role: number): ShadowTable {
+  let table = s.tables.find(guestFrame, role);
+  if (table?.unsync) {
+    // Only tables that are in use may be out of step: a new use begins with what the guest's table holds now.
+    syncFrame(s, guestFrame);
+  } else if (table === undefined) {
+    const isNewsFor = s.tables.on(guestFrame);
+    table = s.tables.make(guestFrame, role);
+    s.stats.made++;
+    if (!table.isDirect) {
+      if (isNewsFor.some((other) => other.unsync)) syncFrame(s, guestFrame);
+      protect(s, guestFrame);
+    }
+  }
+  s.tables.use(table);
+  return table;
+}
+
+/** Gives a table up. The guest's becomes ordinary memory if there is no other shadow of it. */
+export function zap(s: ShadowState, table: ShadowTable): void {
+  if (table === s.root) throw new RangeError('the page directory in use cannot be given up');
+  for (const place of [...table.parents]) unlink(s, s.tables.all[Math.floor(place / ENTRIES)], place % ENTRIES);
+  for (let index = 0; index < ENTRIES; index++) {
+    if (table.targets[index] === 0) continue;
+    if (table.isDirectory) unlink(s, table, index);
+    else setLeaf(s, table, index, 0, 0);
+  }
+  s.tables.release(table);
+  s.flush.all();
+}
+
+/** Gives every table up. */
+export function zapAll(s: ShadowState): void {
+  s.root = null;
+  for (const table of s.tables.all) if (table.alive) zap(s, table);
+}
