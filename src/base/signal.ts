@@ -6,6 +6,8 @@ export const SIGNAL_EPT_VIOLATION = 2;
 export const SIGNAL_EPT_MISCONFIGURATION = 3;
 /** A VM exit took place inside an instruction; the processor state is the host's already. */
 export const SIGNAL_EXITED = 4;
+/** A write had to be logged, and the page-modification log is full. */
+export const SIGNAL_PML_FULL = 5;
 
 export class Signal {
   kind = 0;
@@ -16,6 +18,8 @@ export class Signal {
   linear = 0;
   /** EPT violation: exit qualification (SDM Vol. 3, "Exit Qualification for EPT Violations"). */
   qualification = 0;
+  /** EPT violation: software may be told of it by a virtualization exception (SDM Vol. 3, "Convertible EPT Violations"). */
+  convertible = false;
   /** EPT: guest-physical address, two halves. */
   guestPhysicalLow = 0;
   guestPhysicalHigh = 0;
@@ -50,3 +54,4 @@ export const PF = 14;
 export const MF = 16;
 export const AC = 17;
 export const MC = 18;
+export const VE = 20;

@@ -34,6 +34,8 @@ export interface DebugRegime {
   /** Frame of the page directory; −1 if no PDPTE register names one. */
   readonly root: number;
   readonly eptrta: number;
+  /** EPT has accessed and dirty flags: reading a guest's table counts as a write to it. */
+  readonly eptFlags: boolean;
   /** Whether rights of the guest's tables allow the access. */
   allows(rights: number): boolean;
   readonly access: number;
@@ -44,7 +46,7 @@ export interface DebugRegime {
 export function debugWalk(memory: PhysicalMemory, ept: EptOptions, regime: DebugRegime): DebugTranslation {
   const words = { read32: (at: number) => memory.peek32(at), write32: () => {} };
   const counts = newCounts();
-  const nested = new Nested(eptFormat(ept), new Walker(words, counts, null), null, counts);
+  const nested = new Nested(eptFormat(ept, regime.eptFlags), new Walker(words, counts, null), null, counts);
   nested.root = regime.eptrta;
   const offset = regime.linear & 0xfff;
   const refused = (): DebugTranslation => ({

@@ -1,10 +1,10 @@
 /** Page faults and EPT violations: what they kill, what the signal says of them. */
-import { PF, SIGNAL_EPT_MISCONFIGURATION, SIGNAL_EPT_VIOLATION, type Signal } from '../base/signal.ts';
+import { PF, SIGNAL_EPT_MISCONFIGURATION, SIGNAL_EPT_VIOLATION, SIGNAL_PML_FULL, type Signal } from '../base/signal.ts';
 import { type FastContext, USER_CLASS } from './fast-tables.ts';
 import { invalidate, NO_PAGE } from './invalidate.ts';
 import type { Nested } from './nested.ts';
 import type { MmuCounts } from './observer.ts';
-import { WRITE } from './table-format.ts';
+import { ALL_RIGHTS, EXECUTE, USER, WRITE } from './table-format.ts';
 import type { TranslationCaches } from './translation-caches.ts';
 
 /** #PF error code (SDM Vol. 3, "Page-Fault Exceptions"). */
@@ -21,8 +21,21 @@ const EPT_RIGHTS = 3;
 const EPT_LINEAR_VALID = 0x80;
 /** The access was to the translated address, not to a paging-structure entry. */
 const EPT_FINAL = 0x100;
+/** "Advanced VM-exit information": what the guest's own tables say of the linear address. */
+const LINEAR_USER = 0x200;
+const LINEAR_WRITABLE = 0x400;
+const LINEAR_EXECUTE_DISABLE = 0x800;
+/** Rights of every linear address while paging is off. */
+export const UNPAGED_RIGHTS = ALL_RIGHTS;
+
+const advanced = (rights: number): number =>
+  ((rights & USER) !== 0 ? LINEAR_USER : 0) |
+  ((rights & WRITE) !== 0 ? LINEAR_WRITABLE : 0) |
+  ((rights & EXECUTE) !== 0 ? 0 : LINEAR_EXECUTE_DISABLE);
 
 export class Faults {
+  /** Whether violations tell the rights of the linear address. */
+  advancedInformation = false;
   readonly #signal: Signal;
   readonly #caches: TranslationCaches;
   readonly #counts: MmuCounts;
@@ -43,11 +56,14 @@ export class Faults {
     return this.#signal.raise(PF, code, because);
   }
 
-  /** What EPT refused last. `final`: it was the access itself, not one to the guest's tables. */
-  eptFailure(c: FastContext, linear: number, nested: Nested, final: boolean): never {
-    const { failedPage, failedOffset, failedAccess, rights } = nested;
+  /** What EPT refused last. `guestRights`: of the linear address by the guest's tables, if it was the access itself; −1 if it was one to
+   *  these tables. */
+  eptFailure(c: FastContext, linear: number, nested: Nested, guestRights: number): never {
+    const { failedPage, failedOffset, failedAccess, rights, suppressVe } = nested;
+    if (nested.logFull)
+      return this.#raise(SIGNAL_PML_FULL, linear, failedPage, failedOffset, 0, 'the page-modification log is full');
     if (!nested.misconfigured)
-      return this.eptViolation(c, linear, failedPage, failedOffset, failedAccess, rights, final);
+      return this.eptViolation(c, linear, failedPage, failedOffset, failedAccess, rights, guestRights, suppressVe);
     this.#counts.eptMisconfigurations++;
     const because = 'an EPT entry is misconfigured';
     return this.#raise(SIGNAL_EPT_MISCONFIGURATION, linear, failedPage, failedOffset, 0, because);
@@ -60,12 +76,17 @@ export class Faults {
     offset: number,
     access: number,
     rights: number,
-    final: boolean,
+    guestRights: number,
+    suppressVe: boolean,
   ): never {
     this.#counts.eptViolations++;
-    const target = { vpid: c.vpid, eptrta: c.eptrta, page: linear >>> 12, guestPage: page };
+    const final = guestRights >= 0;
+    // Combined mappings of the linear address go only if it is what was translated.
+    const target = { vpid: c.vpid, eptrta: c.eptrta, page: final ? linear >>> 12 : NO_PAGE, guestPage: page };
     invalidate(this.#caches, this.#counts, 'eptViolation', target);
-    const qualification = access | ((rights & 7) << EPT_RIGHTS) | EPT_LINEAR_VALID | (final ? EPT_FINAL : 0);
+    let qualification = access | ((rights & 7) << EPT_RIGHTS) | EPT_LINEAR_VALID;
+    if (final) qualification |= EPT_FINAL | (this.advancedInformation ? advanced(guestRights) : 0);
+    this.#signal.convertible = !suppressVe;
     const because = 'EPT does not allow the access';
     return this.#raise(SIGNAL_EPT_VIOLATION, linear, page, offset, qualification, because);
   }
@@ -73,11 +94,12 @@ export class Faults {
   /** EPT refused a read of the page-directory-pointer table: no linear address has to do with it. */
   pointerTableFailure(c: FastContext, nested: Nested): never {
     const { failedPage, failedOffset, failedAccess, rights, misconfigured } = nested;
-    if (misconfigured) return this.eptFailure(c, 0, nested, false);
+    if (misconfigured) return this.eptFailure(c, 0, nested, -1);
     this.#counts.eptViolations++;
     const target = { vpid: c.vpid, eptrta: c.eptrta, page: NO_PAGE, guestPage: failedPage };
     invalidate(this.#caches, this.#counts, 'eptViolation', target);
     const qualification = failedAccess | ((rights & 7) << EPT_RIGHTS);
+    this.#signal.convertible = !nested.suppressVe;
     const because = 'EPT does not allow the load of the PDPTE registers';
     return this.#raise(SIGNAL_EPT_VIOLATION, 0, failedPage, failedOffset, qualification, because);
   }

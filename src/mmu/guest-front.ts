@@ -2,7 +2,7 @@
  *  tables it holds nothing that the store does not hold. */
 
 const SLOTS = 1 << 14;
-/** Words of a slot: page, EPT root, generation, frame << 7 | shift << 3 | rights (frames have at most 24 bits). */
+/** Words of a slot: page, EPT root, generation, frame << 8 | shift << 3 | rights (frames have at most 24 bits). */
 const WORDS = 4;
 
 export class GuestFront {
@@ -20,9 +20,9 @@ export class GuestFront {
     const k = (page & (SLOTS - 1)) * WORDS;
     if (slots[k] !== page || slots[k + 1] !== root || slots[k + 2] !== this.#generation) return false;
     const packed = slots[k + 3];
-    this.frame = packed >>> 7;
+    this.frame = packed >>> 8;
     this.rights = packed & 7;
-    this.shift = (packed >> 3) & 15;
+    this.shift = (packed >> 3) & 31;
     return true;
   }
 
@@ -33,7 +33,7 @@ export class GuestFront {
     slots[k] = page;
     slots[k + 1] = root;
     slots[k + 2] = this.#generation;
-    slots[k + 3] = (frame << 7) | (shift << 3) | (rights & 7);
+    slots[k + 3] = (frame << 8) | (shift << 3) | (rights & 7);
   }
 
   /** Forgets everything. */

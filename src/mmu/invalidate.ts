@@ -40,6 +40,7 @@ export const INVALIDATIONS: Readonly<Record<TlbEvent, Invalidation>> = {
   pagingModeChange: { linear: 'vpid', linearStructures: 'vpid', guestPhysical: 'none' },
   invlpg: { linear: 'page', linearStructures: 'vpid', guestPhysical: 'none' },
   pageFault: { linear: 'page', linearStructures: 'addressOfVpid', guestPhysical: 'none' },
+  // a violation by an access to a table of the guest leaves what is linear alone (NO_PAGE)
   eptViolation: { linear: 'address', linearStructures: 'address', guestPhysical: 'address' },
   // VM entry or exit with VPID off; with VPID on nothing dies
   vmTransition: { linear: 'vpid', linearStructures: 'vpid', guestPhysical: 'none' },

@@ -15,7 +15,7 @@ import type { PhysicalMemory } from './physical-memory.ts';
 import type { TranslationCacheOptions } from './policy.ts';
 import { Regime } from './regime.ts';
 import { NO_EPT } from './space.ts';
-import { EXECUTE, READ, WRITE } from './table-format.ts';
+import { EXECUTE, READ, type TableFormat, WRITE } from './table-format.ts';
 import { TranslationCaches } from './translation-caches.ts';
 import { Translator } from './translator.ts';
 import { Walker } from './walker.ts';
@@ -48,7 +48,11 @@ export class Mmu {
   readonly caches: TranslationCaches;
   readonly #memory: PhysicalMemory;
   readonly #S: Int32Array;
-  readonly #eptOptions: EptOptions;
+  #eptOptions: EptOptions;
+  readonly #nested: Nested;
+  readonly #faults: Faults;
+  /** EPT entries with and without accessed and dirty flags. */
+  #formats: { readonly plain: TableFormat; readonly flags: TableFormat };
   readonly #regime: Regime;
   readonly #translator: Translator;
 
@@ -64,9 +68,13 @@ export class Mmu {
     this.caches = caches;
     caches.observer = observer;
     this.T = caches.fast.T;
-    const nested = new Nested(eptFormat(this.#eptOptions), new Walker(memory, counts, observer), caches, counts);
+    this.#formats = formatsOf(this.#eptOptions);
+    const nested = new Nested(this.#formats.plain, new Walker(memory, counts, observer), caches, counts);
     const walker = new Walker(memory, counts, observer);
     const faults = new Faults(signal, caches, counts);
+    this.#nested = nested;
+    this.#faults = faults;
+    faults.advancedInformation = this.#eptOptions.advancedInformation === true;
     const watched = observer !== null;
     const regime = new Regime(registers, this.#eptOptions.physicalAddressBits);
     this.#regime = regime;
@@ -76,6 +84,25 @@ export class Mmu {
   }
 
   // ------------------------------------------------------------------------------------------------ translation regime
+
+  /** What EPT entries may be on this processor. */
+  configureEpt(options: EptOptions): void {
+    this.#eptOptions = options;
+    this.#formats = formatsOf(options);
+    this.#faults.advancedInformation = options.advancedInformation === true;
+    this.eptPointerChanged();
+  }
+
+  /** Page-modification logging: called with each guest-physical page whose D is about to be set; false: there is no room. */
+  set dirtyLog(log: ((guestPage: number) => boolean) | null) {
+    this.#nested.log = log;
+  }
+
+  /** The EPT pointer got another value: what is cached stays (SDM Vol. 3, "EPTP switching"). */
+  eptPointerChanged(): void {
+    this.#nested.format = (this.eptpLow & EPTP_FLAGS) !== 0 ? this.#formats.flags : this.#formats.plain;
+    this.selectContext();
+  }
 
   /** Puts the context into force that the registers, VPID and EPT pointer ask for. */
   selectContext(): void {
@@ -278,7 +305,7 @@ export class Mmu {
   /** VM entry or VM exit. VPIDs are off if the VPID is 0 on both sides of it: the one of the last selectContext, and the present one. */
   vmTransition(): void {
     if (this.vpid === 0 && this.#translator.context.vpid === 0) this.#event('vmTransition', 0, 0, 0, 0);
-    this.selectContext();
+    this.eptPointerChanged();
   }
 
   #event(event: TlbEvent, vpid: number, eptrta: number, page: number, guestPage: number): void {
@@ -297,6 +324,7 @@ export class Mmu {
       eptrta: c.eptrta,
       allows: (rights) => this.#regime.permits(rights, wanted, c.class),
       access: wanted,
+      eptFlags: (this.eptpLow & EPTP_FLAGS) !== 0,
       linear,
     });
   }
@@ -308,6 +336,7 @@ export class Mmu {
   /** Takes over caches and counts. The registers are restored by their owner, before this. */
   restore(state: Unvalidated<MmuState>): void {
     restoreMmu(this, state);
+    this.eptPointerChanged();
     this.#select(true);
   }
 
@@ -327,6 +356,14 @@ export class Mmu {
     for (let k = 0; k < size; k++) this.#memory.write8(k < first ? low + k : high + k - first, v >>> (8 * k));
   }
 }
+
+/** EPT pointer: accessed and dirty flags are on. */
+const EPTP_FLAGS = 0x40;
+
+const formatsOf = (options: EptOptions): { readonly plain: TableFormat; readonly flags: TableFormat } => ({
+  plain: eptFormat(options),
+  flags: eptFormat(options, true),
+});
 
 /** EPTP[51:12] as a number of at most 28 bits: addresses have at most 40. */
 const eptrtaOf = (low: number, high: number): number => (low >>> 12) | ((high & 0xff) << 20);

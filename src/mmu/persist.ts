@@ -138,7 +138,7 @@ function checkStore(s: Unvalidated<StoreState>, field: string, capacity: number,
       keys.add(key);
       integer(words[2], `${at}[2]`, 0, 0x0fff_ffff);
       integer(words[3], `${at}[3]`, 0, 0x0fff_ffff);
-      integer(words[4], `${at}[4]`, 0, 0x7ff);
+      integer(words[4], `${at}[4]`, 0, 0xfff);
       integer(words[5], `${at}[5]`, 0, events);
       return words;
     });

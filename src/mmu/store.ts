@@ -17,6 +17,8 @@ export const ENTRY_FETCHED = 0x20;
 export const ENTRY_PIECE = 0x40;
 /** That page has 2 MiB, not 4. */
 export const ENTRY_PIECE_2M = 0x80;
+/** The EPT entry that maps the page has its suppress-#VE bit set. */
+export const ENTRY_SUPPRESS_VE = 0x800;
 /** Rights by EPT: READ, WRITE, EXECUTE moved up. All set where there is no EPT. */
 export const EPT_RIGHTS_SHIFT = 8;
 
@@ -24,8 +26,11 @@ export const EPT_RIGHTS_SHIFT = 8;
 export const SHIFT_4K = 0;
 export const SHIFT_2M = 9;
 export const SHIFT_4M = 10;
+/** EPT only. */
+export const SHIFT_1G = 18;
 const CODE_2M = 1 << 28;
 const CODE_4M = 2 << 28;
+const CODE_1G = 3 << 28;
 
 /** Stands where an entry bears no tag. */
 const NOBODY = newTag(0, 0, false, 0);
@@ -53,6 +58,8 @@ export class Store implements LinearStore {
   #buckets: Int32Array;
   #free = -1;
   #used = 0;
+  /** Whether there ever was an entry for a page of 1 GiB. */
+  #huge = false;
   #random: number;
   readonly #capacity: number;
   readonly #policy: TranslationPolicy;
@@ -318,7 +325,10 @@ export class Store implements LinearStore {
     else tag.tail = e;
     tag.head = e;
     tag.count++;
-    if (this.key[e] >= CODE_2M) tag.large++;
+    if (this.key[e] >= CODE_2M) {
+      tag.large++;
+      if (this.key[e] >= CODE_1G) this.#huge = true;
+    }
     if ((this.flags[e] & ENTRY_PIECE) !== 0) tag.pieces++;
     this.#hashLink(e);
   }
@@ -366,7 +376,9 @@ export class Store implements LinearStore {
 
   #probeLarge(page: number, id: number): number {
     const e = this.#probe(keyOf(page, SHIFT_2M), id);
-    return e >= 0 ? e : this.#probe(keyOf(page, SHIFT_4M), id);
+    if (e >= 0) return e;
+    const f = this.#probe(keyOf(page, SHIFT_4M), id);
+    return f >= 0 || !this.#huge ? f : this.#probe(keyOf(page, SHIFT_1G), id);
   }
 
   #grow(): void {
@@ -393,7 +405,10 @@ export class Store implements LinearStore {
 
 /** Key of the page of this size that `page` lies in. */
 export const keyOf = (page: number, shift: number): number =>
-  shift === SHIFT_4K ? page : shift === SHIFT_2M ? (page & ~0x1ff) | CODE_2M : (page & ~0x3ff) | CODE_4M;
+  shift === SHIFT_4K
+    ? page
+    : (page & -(1 << shift)) | (shift === SHIFT_2M ? CODE_2M : shift === SHIFT_4M ? CODE_4M : CODE_1G);
 
 /** Size of the page of a key. */
-export const shiftOf = (key: number): number => (key < CODE_2M ? SHIFT_4K : key < CODE_4M ? SHIFT_2M : SHIFT_4M);
+export const shiftOf = (key: number): number =>
+  key < CODE_2M ? SHIFT_4K : key < CODE_4M ? SHIFT_2M : key < CODE_1G ? SHIFT_4M : SHIFT_1G;

@@ -1,7 +1,7 @@
 /** The slow path from a linear address to the bus: looks into the caches, walks the tables, caches and copies what it found. */
 import { CR3, CR4, CR4_PAE, CR4_PGE, PDPTE, SYSTEM_CONTEXT } from '../base/registers.ts';
 import { type FastContext, HELD_WRITES, NO_WRITES, UNPAGED, USER_CLASS, WRITE_HALF, WRITES } from './fast-tables.ts';
-import { type Faults, PF_FETCH, PF_PRESENT, PF_RESERVED } from './faults.ts';
+import { type Faults, PF_FETCH, PF_PRESENT, PF_RESERVED, UNPAGED_RIGHTS } from './faults.ts';
 import type { Nested } from './nested.ts';
 import type { MmuCounts } from './observer.ts';
 import { PDPTE_LEVEL, pageDirectory, pdpteHolds, pointerTable } from './pae.ts';
@@ -14,6 +14,7 @@ import {
   ENTRY_FETCHED,
   ENTRY_PIECE,
   ENTRY_PIECE_2M,
+  ENTRY_SUPPRESS_VE,
   EPT_RIGHTS_SHIFT,
   SHIFT_2M,
   SHIFT_4K,
@@ -183,7 +184,17 @@ export class Translator {
       } else if (((flags >>> EPT_RIGHTS_SHIFT) & access) === 0) {
         if (this.#caches.policy.stalest) {
           const guestPage = store.guestFrameOf(e) | (page & ((1 << store.shift(e)) - 1));
-          this.#faults.eptViolation(c, linear, guestPage, offset, access, flags >>> EPT_RIGHTS_SHIFT, true);
+          const suppressVe = (flags & ENTRY_SUPPRESS_VE) !== 0;
+          this.#faults.eptViolation(
+            c,
+            linear,
+            guestPage,
+            offset,
+            access,
+            flags >>> EPT_RIGHTS_SHIFT,
+            flags,
+            suppressVe,
+          );
         }
         this.#counts.rightsWalks++;
         e = this.#walk(c, linear, access);
@@ -215,23 +226,26 @@ export class Translator {
     const page = linear >>> 12;
     let frame = page;
     let rights = READ | WRITE | EXECUTE;
+    let dirty = true;
     if (c.eptrta !== NO_EPT) {
       const nested = this.#nested;
       const ok = nested.translate(page, linear & 0xfff, access, true, true);
       if (nested.walked) {
         this.#counts.walks++;
         if (nested.missed) this.#counts.tlbMisses++;
+        else if (nested.wasClean) this.#counts.dirtyWalks++;
         else this.#counts.rightsWalks++;
       }
-      if (!ok) this.#faults.eptFailure(c, linear, this.#nested, true);
+      if (!ok) this.#faults.eptFailure(c, linear, this.#nested, UNPAGED_RIGHTS);
       frame = nested.frame;
       rights = nested.rights;
+      dirty = nested.dirty;
       const store = this.#caches.guestPhysical;
       if (access === EXECUTE) store.flags[nested.entry] = store.flags[nested.entry] | ENTRY_FETCHED;
       store.mask[nested.entry] = store.mask[nested.entry] | (1 << c.index);
     }
     if (frame < this.#frames && (rights & READ) !== 0)
-      this.#caches.fast.fill(c, page, frame, this.#writes(frame, (rights & WRITE) !== 0), false);
+      this.#caches.fast.fill(c, page, frame, this.#writes(frame, dirty && (rights & WRITE) !== 0), false);
     return frame * 4096 + (linear & 0xfff);
   }
 
@@ -268,9 +282,12 @@ export class Translator {
     if (nested === null) flags |= (READ | WRITE | EXECUTE) << EPT_RIGHTS_SHIFT;
     else {
       if (!nested.translate(frame, linear & 0xfff, access, this.#caches.policy.cachesWalks))
-        this.#faults.eptFailure(c, linear, this.#nested, true);
+        this.#faults.eptFailure(c, linear, this.#nested, flags);
       frame = nested.frame;
       flags |= nested.rights << EPT_RIGHTS_SHIFT;
+      // a write that finds D clear in either table walks both again
+      if (!nested.dirty) flags &= ~ENTRY_DIRTY;
+      if (nested.suppressVe) flags |= ENTRY_SUPPRESS_VE;
       if (nested.shift < shift) {
         flags |= shift === SHIFT_2M ? ENTRY_PIECE | ENTRY_PIECE_2M : ENTRY_PIECE;
         shift = nested.shift;
@@ -303,12 +320,12 @@ export class Translator {
     if (outcome !== WALKED || !this.#regime.permits(walker.rights, access, c.class))
       this.#refuse(c, linear, access, outcome, walker.level);
     if (!walker.markUsed(format, entries, page, access === WRITE, this.#structures))
-      this.#faults.eptFailure(c, linear, this.#nested, false);
+      this.#faults.eptFailure(c, linear, this.#nested, -1);
   }
 
   /** A walk ended so that the access cannot be made. */
   #refuse(c: FastContext, linear: number, access: number, outcome: number, level: number): never {
-    if (outcome === UNREACHABLE) return this.#faults.eptFailure(c, linear, this.#nested, false);
+    if (outcome === UNREACHABLE) return this.#faults.eptFailure(c, linear, this.#nested, -1);
     const entry = ENTRY_NAMES[level];
     if (outcome === ABSENT) return this.#pageFault(c, linear, 0, access, `the ${entry} is not present`);
     return outcome === RESERVED
@@ -327,14 +344,21 @@ export class Translator {
    *  False, and nothing changed, if one of the entries has a reserved bit. */
   loadPointers(cr3: number): boolean {
     const address = pointerTable(cr3);
-    const entries = this.context.eptrta === NO_EPT ? bareEntries : this.#nested;
-    const at = entries.locate(address >>> 12, address & 0xfff, false);
+    const at = this.#locatePointers(address);
     if (at < 0) this.#faults.pointerTableFailure(this.context, this.#nested);
     const words = Array.from({ length: 8 }, (_, k) => this.#memory.read32(at + 4 * k));
     for (let k = 0; k < 8; k += 2)
       if (!pdpteHolds(words[k], words[k + 1], this.#regime.physicalAddressBits)) return false;
     this.#S.set(words, PDPTE);
     return true;
+  }
+
+  /** Bus address of a page-directory-pointer table. Unlike other accesses to tables of a guest this is a read for EPT in any case. */
+  #locatePointers(address: number): number {
+    if (this.context.eptrta === NO_EPT) return address;
+    const nested = this.#nested;
+    const ok = nested.translate(address >>> 12, address & 0xfff, READ, this.#caches.policy.cachesWalks);
+    return ok ? nested.frame * 4096 + (address & 0xfff) : -1;
   }
 }
 

@@ -47,8 +47,9 @@ export class Walker {
   rights = 0;
   global = false;
   dirty = false;
-  /** Level at which the walk ended. */
+  /** Level at which the walk ended, and the high word of the entry there (0 in formats that have none). */
   level = 0;
+  high = 0;
   readonly #words: Words;
   readonly #counts: MmuCounts;
   readonly #observer: MmuObserver | null;
@@ -87,6 +88,7 @@ export class Walker {
       if (at < 0) return this.#end(UNREACHABLE, level, rights);
       const low = this.#words.read32(at);
       const high = entryBytes === 8 ? this.#words.read32(at + 4) : 0;
+      this.high = high;
       this.#counts.walkReferences++;
       if (this.#observer !== null) this.#observer.onPageWalkStep?.({ format: format.name, level, at, low, high });
       if (keep) {

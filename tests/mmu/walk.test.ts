@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { CR4_PGE, CR4_PSE } from '../../src/base/registers.ts';
 import { runs } from '../effort.ts';
-import { type MemoryAccess, type PagingRegime, ReferenceMmu } from '../models/paging.ts';
+import { type EptFeatures, type MemoryAccess, type PagingRegime, ReferenceMmu } from '../models/paging.ts';
 import { machine, outcomeOf, setCpl, setRegime, type TestMachine } from './machine.ts';
 
 // frames: 1 page directory, 2 to 4 page tables, 8 to 31 data; 32 PML4, 33 PDPT, 34 PD, 35 and 36 EPT page tables
@@ -43,10 +43,11 @@ const eptLow = fc.oneof(
   { weight: 12, arbitrary: fc.constant(0x37) },
   { weight: 3, arbitrary: fc.constantFrom(0x31, 0x33, 0x35, 0x30) },
   { weight: 1, arbitrary: fc.nat(0xfff) },
+  { weight: 1, arbitrary: fc.constantFrom(0x34, 0x137, 0x337, 0x237) },
 );
 const eptTableLow = fc.oneof(
   { weight: 15, arbitrary: fc.constant(7) },
-  { weight: 2, arbitrary: fc.constantFrom(1, 3, 5, 0, 0x87) },
+  { weight: 2, arbitrary: fc.constantFrom(1, 3, 5, 0, 0x87, 4, 0x107, 0x307) },
   { weight: 1, arbitrary: fc.nat(0xfff) },
 );
 const eptHigh = fc.oneof(
@@ -73,7 +74,22 @@ const entry64 = (table: number, index: number, frame: fc.Arbitrary<number>, low:
   ]);
 const eptTables = (wild: boolean): fc.Arbitrary<Word[]> => {
   const words: fc.Arbitrary<Word[]>[] = [entry64(PML4, 0, fc.constant(33), eptTableLow)];
-  for (const i of [0, 1, 2, 3]) words.push(entry64(33, i, fc.constant(34), eptTableLow));
+  for (const i of [0, 1, 2, 3])
+    words.push(
+      fc.oneof(
+        { weight: 12, arbitrary: entry64(33, i, fc.constant(34), eptTableLow) },
+        // pages of 1 GiB, where they are offered and aligned
+        {
+          weight: 1,
+          arbitrary: entry64(
+            33,
+            i,
+            fc.constantFrom(0, 0, 1 << 18, 512),
+            eptLow.map((l) => l | 0x80),
+          ),
+        },
+      ),
+    );
   for (const i of [0, 1, 2, 511])
     words.push(
       fc.oneof(
@@ -105,6 +121,7 @@ const regimes = fc.record({
   pageSizeExtensions: fc.boolean(),
   cr3: fc.constantFrom(0x1000, 0x1018, 0x1fff),
   ept: fc.boolean(),
+  eptFlags: fc.boolean(),
 });
 const accesses = fc.record({
   linear: fc
@@ -132,16 +149,21 @@ function forgetAll({ mmu }: TestMachine): void {
 function compare(
   m: TestMachine,
   words: readonly Word[],
-  r: PagingRegime & { ept: boolean },
+  r: PagingRegime & { ept: boolean; eptFlags: boolean },
   list: readonly MemoryAccess[],
   fresh: boolean,
+  features?: EptFeatures,
 ): void {
   m.memory.u8.fill(0);
   for (const [at, value] of words) m.memory.write32(at, value);
-  const reference = new ReferenceMmu(m.memory.u8.slice());
-  const regime = { ...r, eptp: r.ept ? BigInt(PML4 * 4096 + 0x1e) : null };
+  const reference = new ReferenceMmu(m.memory.u8.slice(), features);
+  const eptp = PML4 * 4096 + (r.eptFlags ? 0x5e : 0x1e);
+  const regime = { ...r, eptp: r.ept ? BigInt(eptp) : null };
+  const dirtied: number[] = [];
+  m.mmu.dirtyLog = (page) => dirtied.push(page) > 0;
   m.mmu.eptEnabled = r.ept;
-  m.mmu.eptpLow = PML4 * 4096 + 0x1e;
+  m.mmu.eptpLow = eptp;
+  m.mmu.eptPointerChanged();
   setRegime(m, { ...r, cr4: (r.pageSizeExtensions ? CR4_PSE : 0) | CR4_PGE });
   forgetAll(m);
   for (const a of list) {
@@ -151,24 +173,34 @@ function compare(
     const want = was.kind === 'translated' && was.physical >= m.memory.bytes ? { ...was, physical: -1 } : was;
     expect(outcomeOf(m, () => perform(m, a))).toEqual(want);
     expect(Buffer.compare(m.memory.u8, reference.ram)).toBe(0);
+    expect(dirtied).toEqual(reference.dirtied);
     if (fresh) expect(m.mmu.counts.walkReferences - reference.references).toBe(references);
     if (was.kind === 'page fault') expect(m.signal.linear).toBe(a.linear);
   }
 }
 
-test('every walk ends as the manual says, with the flags it says and no other write', () => {
-  const m = machine();
-  const tables = fc.tuple(guestTables(true), eptTables(true)).map(([a, b]) => [...a, ...b]);
-  fc.assert(
-    fc.property(tables, regimes, fc.array(accesses, { minLength: 1, maxLength: 12, size: 'max' }), (words, r, list) =>
-      compare(m, words, { ...r, eptp: null }, list, true),
-    ),
-    { numRuns: runs(500) },
-  );
-  const { counts } = m.mmu; // the tables are such that all of it happens
-  for (const n of [counts.pageFaults, counts.eptViolations, counts.eptMisconfigurations, counts.accessedDirtyUpdates])
-    expect(n).toBeGreaterThan(100);
-});
+const FEATURES: readonly (readonly [string, EptFeatures])[] = [
+  ['a processor with the first EPT', { executeOnly: false, pages1G: false, advanced: false }],
+  ['one with everything', { executeOnly: true, pages1G: true, advanced: true }],
+];
+
+test.each(FEATURES)(
+  'every walk ends as the manual says, with the flags it says and no other write: %s',
+  (_, features) => {
+    const { executeOnly, pages1G, advanced: advancedInformation } = features;
+    const m = machine(1 << 22, { ept: { physicalAddressBits: 36, executeOnly, pages1G, advancedInformation } });
+    const tables = fc.tuple(guestTables(true), eptTables(true)).map(([a, b]) => [...a, ...b]);
+    fc.assert(
+      fc.property(tables, regimes, fc.array(accesses, { minLength: 1, maxLength: 12, size: 'max' }), (words, r, list) =>
+        compare(m, words, { ...r, eptp: null }, list, true, features),
+      ),
+      { numRuns: runs(500) },
+    );
+    const { counts } = m.mmu; // the tables are such that all of it happens
+    for (const n of [counts.pageFaults, counts.eptViolations, counts.eptMisconfigurations, counts.accessedDirtyUpdates])
+      expect(n).toBeGreaterThan(100);
+  },
+);
 
 test.each(['unlimited', 'modelled'] as const)(
   'with a cache (%s) nothing differs while nobody edits the tables',

@@ -29,6 +29,14 @@ class Ended {
   }
 }
 
+/** What a processor may offer beyond 4-KiB and 2-MiB EPT pages. */
+export interface EptFeatures {
+  readonly executeOnly: boolean;
+  readonly pages1G: boolean;
+  /** Violations tell the rights of the linear address. */
+  readonly advanced: boolean;
+}
+
 const MAXPHYADDR = 36n;
 const bits = (value: bigint, high: bigint, low: bigint): bigint => (value >> low) & ((1n << (high - low + 1n)) - 1n);
 
@@ -36,9 +44,13 @@ export class ReferenceMmu {
   readonly ram: Uint8Array;
   /** Table entries read so far. */
   references = 0;
+  /** Guest-physical pages whose EPT dirty flag was set, in order. */
+  readonly dirtied: number[] = [];
+  readonly #features: EptFeatures;
 
-  constructor(ram: Uint8Array) {
+  constructor(ram: Uint8Array, features: EptFeatures = { executeOnly: false, pages1G: false, advanced: false }) {
     this.ram = ram;
+    this.#features = features;
   }
 
   /** Translates, setting accessed and dirty flags in `ram`. */
@@ -52,25 +64,26 @@ export class ReferenceMmu {
   }
 
   #linear(regime: PagingRegime, { linear, kind, user }: MemoryAccess): number {
-    const final = (address: number) =>
+    const eptFlags = regime.eptp !== null && bits(regime.eptp, 6n, 6n) === 1n;
+    const final = (address: number, linearRights: number) =>
       this.#guestPhysical(
         regime,
         address,
         { read: kind === 'read', write: kind === 'write', fetch: kind === 'fetch' },
-        true,
+        linearRights,
       );
-    if (!regime.paging) return final(linear);
+    if (!regime.paging) return final(linear, 0x600);
     const fault = (present: boolean, reserved: boolean): never => {
       const code = (present ? 1 : 0) + (kind === 'write' ? 2 : 0) + (user ? 4 : 0) + (reserved ? 8 : 0);
       throw new Ended({ kind: 'page fault', errorCode: code });
     };
     const readEntry = (at: number): number => {
-      const physical = this.#guestPhysical(regime, at, { read: true, write: false, fetch: false }, false);
+      const physical = this.#guestPhysical(regime, at, { read: true, write: eptFlags, fetch: false }, null);
       this.references++;
       return this.#read32(physical);
     };
     const orEntry = (at: number, flags: number): void => {
-      const physical = this.#guestPhysical(regime, at, { read: true, write: true, fetch: false }, false);
+      const physical = this.#guestPhysical(regime, at, { read: true, write: true, fetch: false }, null);
       this.#write32(physical, this.#read32(physical) | flags);
     };
 
@@ -102,14 +115,15 @@ export class ReferenceMmu {
       if ((pte & pteFlags) !== pteFlags) orEntry(pteAt, pteFlags);
     }
     const frame = large ? ((pde & 0xffc0_0000) >>> 0) + (linear & 0x003f_f000) : (pte & 0xffff_f000) >>> 0;
-    return final(frame + (linear & 0xfff));
+    return final(frame + (linear & 0xfff), (mayUser ? 0x200 : 0) + (mayWrite ? 0x400 : 0));
   }
 
   #guestPhysical(
     regime: PagingRegime,
     address: number,
     access: { read: boolean; write: boolean; fetch: boolean },
-    final: boolean,
+    /** Bits 11:9 of the qualification for a final address; null for an entry of the guest's tables. */
+    linearRights: number | null,
   ): number {
     if (regime.eptp === null) return address;
     const misconfigured = (): never => {
@@ -117,37 +131,51 @@ export class ReferenceMmu {
     };
     const violation = (rights: bigint): never => {
       const wanted = (access.read ? 1 : 0) + (access.write ? 2 : 0) + (access.fetch ? 4 : 0);
-      const qualification = wanted + Number(rights) * 8 + 0x80 + (final ? 0x100 : 0);
+      const final = linearRights === null ? 0 : 0x100 + (this.#features.advanced ? linearRights : 0);
+      const qualification = wanted + Number(rights) * 8 + 0x80 + final;
       throw new Ended({ kind: 'EPT violation', guestPhysical: address, qualification });
     };
     const gpa = BigInt(address);
     let rights = 7n;
     let table = bits(regime.eptp, 51n, 12n) << 12n;
+    const eptFlags = bits(regime.eptp, 6n, 6n) === 1n;
+    const used: [at: number, entry: bigint][] = [];
     for (let level = 4n; ; level--) {
       this.references++;
       const shift = 12n + 9n * (level - 1n);
-      const entry = this.#read64(Number(table + 8n * bits(gpa, shift + 8n, shift)));
+      const at = Number(table + 8n * bits(gpa, shift + 8n, shift));
+      const entry = this.#read64(at);
+      used.push([at, entry]);
       const rwx = bits(entry, 2n, 0n);
       if (rwx === 0n) violation(0n);
-      if (rwx === 2n || rwx === 6n || rwx === 4n) misconfigured();
+      if (rwx === 2n || rwx === 6n || (rwx === 4n && !this.#features.executeOnly)) misconfigured();
       if (bits(entry, 51n, MAXPHYADDR) !== 0n) misconfigured();
-      const leaf = level === 1n || (level === 2n && bits(entry, 7n, 7n) === 1n);
+      const mayBeLarge = level === 2n || (level === 3n && this.#features.pages1G);
+      const leaf = level === 1n || (mayBeLarge && bits(entry, 7n, 7n) === 1n);
       if (leaf) {
         if (![0n, 1n, 4n, 5n, 6n].includes(bits(entry, 5n, 3n))) misconfigured();
         if (level === 2n && bits(entry, 20n, 12n) !== 0n) misconfigured();
+        if (level === 3n && bits(entry, 29n, 12n) !== 0n) misconfigured();
       } else {
         if (bits(entry, 6n, 3n) !== 0n) misconfigured();
-        if (level > 2n && bits(entry, 7n, 7n) !== 0n) misconfigured(); // PML4E; 1-GiB pages are not offered
+        if (level > 2n && bits(entry, 7n, 7n) !== 0n) misconfigured();
       }
       rights &= rwx;
-      const address = bits(entry, 51n, 12n) << 12n;
+      const frame = bits(entry, 51n, 12n) << 12n;
       if (leaf) {
         const denied =
           (access.read && !(rights & 1n)) || (access.write && !(rights & 2n)) || (access.fetch && !(rights & 4n));
         if (denied) violation(rights);
-        return Number(address + bits(gpa, shift - 1n, 0n));
+        if (eptFlags) {
+          for (const [where, value] of used) {
+            const dirty = where === at && access.write;
+            if (dirty && bits(value, 9n, 9n) === 0n) this.dirtied.push(Math.floor(address / 4096));
+            this.#write32(where, Number(bits(value, 31n, 0n)) | 0x100 | (dirty ? 0x200 : 0));
+          }
+        }
+        return Number(frame + bits(gpa, shift - 1n, 0n));
       }
-      table = address;
+      table = frame;
     }
   }
 
