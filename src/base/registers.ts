@@ -71,6 +71,15 @@ export const SYSENTER_EIP = 80;
 export const EFER = 95;
 /** The four PDPTE registers of PAE paging, two words each, the low one first. */
 export const PDPTE = 96;
+/** Debug exceptions of finished instructions that are not delivered yet, in the format of VMX's field (SDM Vol. 3, "Pending Debug
+ *  Exceptions"): B0 to B3, bit 12 if one of them is enabled, BS; and BT, which that field does not have. */
+export const PENDING_DEBUG = 81;
+/** Data and I/O breakpoints that the instruction or delivery under way has met, in the same format. */
+export const DEBUG_HITS = 82;
+/** IA32_DEBUGCTL. */
+export const DEBUGCTL = 83;
+/** Why instructions have to be executed one at a time, besides EFLAGS: bits DEBUG_BREAKPOINTS, DEBUG_MONITOR. */
+export const DEBUG_WATCH = 84;
 /** Memory-type and other MSRs live in their own map (cpu/msr.ts). */
 export const REGISTER_FILE_WORDS = 128;
 
@@ -79,6 +88,21 @@ export const EVENT_INTERRUPT = 1; // the interrupt line is raised and IF allows 
 export const EVENT_HALT = 2; // activity state is not active
 export const EVENT_BOUNDARY = 4; // the execution monitor wants to look at the boundary
 export const EVENT_STOP = 8; // somebody asked the run to stop
+export const EVENT_DEBUG = 16; // a debug exception is pending, or TF, RF, a breakpoint or the monitor wants single instructions
+
+/** DEBUG_WATCH bits. */
+export const DEBUG_BREAKPOINTS = 1; // DR7 enables a breakpoint
+export const DEBUG_MONITOR = 2; // the execution monitor has its trap flag set
+
+/** Bits of DR6 and of pending debug exceptions. */
+export const DEBUG_B = 0xf;
+export const DEBUG_ENABLED = 0x1000; // pending only: one of B0 to B3 is enabled in DR7
+export const DEBUG_BD = 0x2000;
+export const DEBUG_BS = 0x4000;
+export const DEBUG_BT = 0x8000;
+/** Bits of DR6 that are always 1, and of DR7. */
+export const DR6_FIXED = 0xffff_0ff0 | 0;
+export const DR7_FIXED = 0x400;
 
 /** Access-rights bits. */
 export const AR_S = 0x10;

@@ -5,14 +5,22 @@ import {
   CPL,
   CR0,
   CS,
+  DEBUG_WATCH,
+  DR6,
+  DR6_FIXED,
+  DR7,
+  DR7_FIXED,
   EAX,
   EFLAGS,
   EIP,
   ESP,
+  EVENT_DEBUG,
   EVENT_INTERRUPT,
   EVENTS,
   FLAG_IF,
   FLAG_KIND,
+  FLAG_RF,
+  FLAG_TF,
   MODE,
   REGISTER_FILE_WORDS,
   SEG_ACCESS,
@@ -20,6 +28,7 @@ import {
   SEG_LIMIT,
   SEG_SELECTOR,
   SS_,
+  START_EIP,
   TR,
 } from '../base/registers.ts';
 import { GP, Signal } from '../base/signal.ts';
@@ -88,6 +97,10 @@ export class Cpu {
   readonly descriptors: (Descriptor | undefined)[] = new Array(DESCRIPTORS_KEPT).fill(undefined);
   /** 1 while an instruction executes; a VM exit that takes its place sets it to 0: it does not count as retired. */
   retires = 1;
+  /** DEBUG_BS while an instruction executes that began with EFLAGS.TF set. Whatever leads to another context sets it to 0. */
+  trap = 0;
+  /** A string instruction with iterations left has stopped after one of them, at S[START_EIP]. */
+  isRepeating = false;
   /** Virtual time at which `remaining` would be 0. */
   endTime = 0;
   /** Earliest end that somebody asked the run under way for. */
@@ -126,6 +139,8 @@ export class Cpu {
     S[EFLAGS] = 2;
     S[EIP] = 0xfff0;
     S[CR0] = 0x6000_0010;
+    S[DR6] = DR6_FIXED;
+    S[DR7] = DR7_FIXED;
     for (let segment = 0; segment < 6; segment++) {
       S[SEG_LIMIT + segment] = 0xffff;
       S[SEG_ACCESS + segment] = 0x93;
@@ -167,6 +182,7 @@ export class Cpu {
   setFlags(value: number): void {
     this.S[FLAG_KIND] = 0;
     this.S[EFLAGS] = value | 2;
+    if (((value & (FLAG_TF | FLAG_RF)) | this.S[DEBUG_WATCH]) !== 0) this.S[EVENTS] |= EVENT_DEBUG;
     this.updateInterruptEvent();
   }
 
@@ -202,6 +218,13 @@ export class Cpu {
       : this.interruptLine && monitor?.interruptsExit === true;
     if (due) this.S[EVENTS] |= EVENT_INTERRUPT;
     else this.S[EVENTS] &= ~EVENT_INTERRUPT;
+  }
+
+  /** EFLAGS as an event between two instructions finds them: RF is 1 between two iterations of a string instruction (SDM Vol. 3,
+   *  "Instruction-Breakpoint Exception Condition"). */
+  boundaryFlags(): number {
+    const between = this.isRepeating && this.S[EIP] === this.S[START_EIP];
+    return between ? this.getFlags() | FLAG_RF : this.getFlags();
   }
 
   // ---- privilege, modes ----

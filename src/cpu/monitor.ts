@@ -1,4 +1,3 @@
-import type { U64 } from '../base/int.ts';
 import type { Instruction } from './instruction.ts';
 import type { ExitName } from './rows.ts';
 
@@ -13,6 +12,8 @@ export interface ProcessorEvent {
   readonly instructionLength: number;
   /** #PF: the linear address that goes to CR2 (and into the exit qualification instead of it). */
   readonly address: number;
+  /** #DB as a hardware exception: what goes to DR6 (and into the exit qualification instead of it). */
+  readonly debug?: number;
 }
 
 /** What the processor tells its virtualisation extension, at the points that the opcode rows declare.
@@ -51,10 +52,8 @@ export interface ExecutionMonitor {
   /** MSRs that belong to VMX (3Ah, 480h …): undefined if not one of them. */
   readMsr(index: number): { lo: number; hi: number } | undefined;
   writeMsr(index: number, lo: number, hi: number): boolean;
-  /** TSC as a guest sees it, given the processor's own: scaled and moved as the controls say. */
-  adjustTsc(tsc: U64): U64;
-  /** RDTSCP exists: in non-root operation only if a control enables it. */
-  readonly rdtscpEnabled: boolean;
+  /** TSC as software sees it now, given the processor's own (offset applied in non-root operation). */
+  adjustTsc(tsc: number): number;
 
   /** An event is about to be delivered (exception bitmap, external-interrupt and NMI exiting). */
   interceptEvent(event: ProcessorEvent): boolean;
@@ -64,10 +63,12 @@ export interface ExecutionMonitor {
   interceptTripleFault(): boolean;
   /** The signal holds an EPT violation or misconfiguration met by an instruction or a delivery. Always ends in an exit. */
   eptEvent(): void;
+  /** In non-root operation, while DEBUG_WATCH has DEBUG_MONITOR: an instruction (an iteration of one) or a delivery is done. */
+  stepped(): void;
+  /** Before debug exceptions of the previous instruction are delivered: the exit that the monitor trap flag asks for. */
+  trapFlagExit(): boolean;
   /** EVENT_BOUNDARY is set, or before an interrupt is taken: windows, preemption timer, MTF, injection leftovers. */
   boundary(): boolean;
-  /** Power-up: out of VMX operation. */
-  reset(): void;
   /** Retired-instruction time of the next timer-like event (preemption timer), Infinity if none. */
   nextDeadline(): number;
 }

@@ -13,9 +13,19 @@ import {
   CR3,
   CR4,
   CR4_PAE,
+  DEBUG_B,
+  DEBUG_BREAKPOINTS,
+  DEBUG_BS,
+  DEBUG_BT,
+  DEBUG_ENABLED,
+  DEBUG_HITS,
+  DEBUG_WATCH,
+  DEBUGCTL,
   DR0,
   DR6,
+  DR6_FIXED,
   DR7,
+  DR7_FIXED,
   EAX,
   EBP,
   EBX,
@@ -27,17 +37,18 @@ import {
   ESI,
   ESP,
   EVENT_BOUNDARY,
+  EVENT_DEBUG,
   EVENT_HALT,
   EVENTS,
   FLAG_AC,
   FLAG_KIND,
-  FLAG_TF,
   FLAG_VM,
   GDTR_BASE,
   GDTR_LIMIT,
   IDTR_BASE,
   IDTR_LIMIT,
   INTERRUPTIBILITY,
+  PENDING_DEBUG,
   SEG_ACCESS,
   SEG_BASE,
   SEG_LIMIT,
@@ -48,14 +59,16 @@ import {
 } from '../base/registers.ts';
 import { boolean, dword, integer, record, word } from '../base/validate.ts';
 import type { Cpu } from './cpu.ts';
+import { debugRegistersChanged } from './debugging/breakpoints.ts';
 import { cr4Mask } from './model.ts';
 import { restoreMsrs, type SavedMsr, saveMsrs } from './msr.ts';
+import { DR6_WRITABLE, DR7_WRITABLE } from './system/debug-registers.ts';
 
 /** Registers that are one word of the register file, all of whose values are taken as they are. */
 const WORDS = {
   eax: EAX, ecx: ECX, edx: EDX, ebx: EBX, esp: ESP, ebp: EBP, esi: ESI, edi: EDI, eip: EIP,
   cr0: CR0, cr2: CR2, cr3: CR3, cr4: CR4,
-  dr0: DR0, dr1: DR0 + 1, dr2: DR0 + 2, dr3: DR0 + 3, dr6: DR6, dr7: DR7,
+  dr0: DR0, dr1: DR0 + 1, dr2: DR0 + 2, dr3: DR0 + 3, dr6: DR6, dr7: DR7, debugctl: DEBUGCTL,
   sysenterCs: SYSENTER_CS, sysenterEsp: SYSENTER_ESP, sysenterEip: SYSENTER_EIP,
 } as const; // biome-ignore format: a table
 const SEGMENTS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'] as const;
@@ -63,8 +76,8 @@ const TABLES = { gdtr: [GDTR_BASE, GDTR_LIMIT], idtr: [IDTR_BASE, IDTR_LIMIT] } 
 
 /** Bits of EFLAGS that are always 0. Bit 1 is always 1. */
 const EFLAGS_ZERO = ~0x3f_7fd7;
-/** Bits of DR7 that arm a breakpoint, or general detection. */
-const DR7_ARMED = 0x20ff;
+/** Bits of pending debug exceptions. */
+const PENDING = DEBUG_B | DEBUG_ENABLED | DEBUG_BS | DEBUG_BT;
 
 type WordName = keyof typeof WORDS;
 type SegmentName = (typeof SEGMENTS)[number];
@@ -93,6 +106,8 @@ export type CpuState = { readonly [name in WordName]: number } & { readonly [nam
   readonly activity: number;
   /** VMX's interruptibility-state bits: blocking by STI, by MOV SS, by NMI. */
   readonly interruptibility: number;
+  /** Debug exceptions that are due: B0 to B3, bit 12 if one of them is enabled, BS (14), BT (15). */
+  readonly pendingDebug: number;
   /** Level of the INTR pin. */
   readonly interruptLine: boolean;
   /** The execution monitor wants to look at the next instruction boundary. */
@@ -123,7 +138,8 @@ export function saveCpu(cpu: Cpu): CpuState {
   return {
     model: cpu.model.name,
     ...(words as Record<WordName, number>),
-    eflags: cpu.getFlags() >>> 0,
+    eflags: cpu.boundaryFlags() >>> 0,
+    pendingDebug: value(PENDING_DEBUG) | value(DEBUG_HITS),
     ...(Object.fromEntries(segments) as Record<SegmentName, SegmentState>),
     ...(Object.fromEntries(tables) as Record<keyof typeof TABLES, TableState>),
     cpl: S[CPL],
@@ -160,6 +176,8 @@ export function restoreCpu(cpu: Cpu, state: Unvalidated<CpuState>): void {
   const activity = integer(state.activity, 'cpu.activity', 0, 3);
   const interruptibility = integer(state.interruptibility, 'cpu.interruptibility', 0, 15);
   if ((interruptibility & 4) !== 0) throw new InvalidInput('cpu.interruptibility: there is no blocking by SMI');
+  const pendingDebug = integer(state.pendingDebug, 'cpu.pendingDebug', 0, PENDING);
+  if ((pendingDebug & ~PENDING) !== 0) throw new InvalidInput('cpu.pendingDebug: reserved bits must be 0');
   const interruptLine = boolean(state.interruptLine, 'cpu.interruptLine');
   const boundaryWanted = boolean(state.boundaryWanted, 'cpu.boundaryWanted');
   const tscOffset = integer(state.tscOffset, 'cpu.tscOffset', -Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
@@ -172,7 +190,12 @@ export function restoreCpu(cpu: Cpu, state: Unvalidated<CpuState>): void {
   S[EFLAGS] = eflags;
   S[ACTIVITY] = activity;
   S[INTERRUPTIBILITY] = interruptibility;
-  S[EVENTS] = (activity !== 0 ? EVENT_HALT : 0) | (boundaryWanted ? EVENT_BOUNDARY : 0);
+  S[EVENTS] = EVENT_DEBUG | (activity !== 0 ? EVENT_HALT : 0) | (boundaryWanted ? EVENT_BOUNDARY : 0);
+  S[PENDING_DEBUG] = pendingDebug;
+  S[DEBUG_HITS] = 0;
+  S[DEBUG_WATCH] &= ~DEBUG_BREAKPOINTS;
+  cpu.isRepeating = false;
+  debugRegistersChanged(cpu);
   cpu.interruptLine = interruptLine;
   cpu.tscOffset = tscOffset;
   cpu.delivering = null;
@@ -195,10 +218,10 @@ function checkControl(cpu: Cpu, next: ReadonlyMap<number, number>, eflags: numbe
   if ((cr0 & CR0_PG) !== 0 && (cr4 & CR4_PAE) !== 0) refuse('cr4', cr4, 'PAE paging is not implemented');
   if ((eflags & 2) === 0 || (eflags & EFLAGS_ZERO) !== 0) refuse('eflags', eflags, 'reserved bits must be as reset');
   if ((eflags & FLAG_VM) !== 0) checkVirtual8086(of, (why) => refuse('eflags', eflags, why), cpl);
-  if ((eflags & FLAG_TF) !== 0) refuse('eflags', eflags, 'single step is not implemented');
   if (cpl === 3 && (eflags & FLAG_AC) !== 0 && (cr0 & CR0_AM) !== 0)
     refuse('eflags', eflags, 'alignment check is not implemented');
-  if ((of(DR7) & DR7_ARMED) !== 0) refuse('dr7', of(DR7), 'debug registers are not implemented');
+  if (((of(DR6) & ~DR6_WRITABLE) | 0) !== DR6_FIXED) refuse('dr6', of(DR6), 'reserved bits must be as reset');
+  if (((of(DR7) & ~DR7_WRITABLE) | 0) !== DR7_FIXED) refuse('dr7', of(DR7), 'reserved bits must be as reset');
 }
 
 /** What holds wherever EFLAGS.VM is set (SDM Vol. 3, "Virtual-8086 Mode"). */

@@ -75,7 +75,6 @@ export type ExitName =
   | 'INVLPG'
   | 'RDPMC'
   | 'RDTSC'
-  | 'RDTSCP'
   | 'RDMSR'
   | 'WRMSR'
   | 'PAUSE'
@@ -93,6 +92,7 @@ export type ExitName =
 export type PrivilegeCheck =
   | 'cpl0' // CPL must be 0, else #GP(0)
   | 'iopl' // CPL ≤ IOPL, else #GP(0) (CLI, STI; I/O instructions look at the TSS bitmap themselves)
+  | 'late cpl0' // the same, but behind the VM exit, and so the handler's matter (MOV of debug registers)
   | 'protected' // #UD in real and virtual-8086 mode
   | 'protected cpl0'; // first the one, then the other
 

@@ -7,6 +7,7 @@ import {
   EFLAGS,
   EIP,
   EVENT_BOUNDARY,
+  EVENT_DEBUG,
   EVENT_HALT,
   EVENT_INTERRUPT,
   EVENT_STOP,
@@ -17,7 +18,10 @@ import {
 } from '../base/registers.ts';
 import { SIGNAL_EXCEPTION } from '../base/signal.ts';
 import type { Cpu } from './cpu.ts';
-import { dispatch } from './far/events.ts';
+import { debugBoundary } from './debugging/boundary.ts';
+import { needsSteps } from './debugging/state.ts';
+import { breaksBefore, stepDebugged } from './debugging/step.ts';
+import { dispatch, exceptionEvent } from './far/events.ts';
 import { interpret } from './interpreter.generated.ts';
 import { MODE_SINGLE } from './mode.ts';
 import { BLOCK_LIMIT } from './records.ts';
@@ -58,10 +62,15 @@ function execute(cpu: Cpu): RunEnd {
   while (cpu.remaining > 0) {
     if (S[EVENTS] !== 0) {
       const end = boundary(cpu);
+      if (end === 'again') continue;
       if (end !== null) return end;
       // A VM exit took place and somebody waits for it, or the delivery of an interrupt ended in a shutdown.
       if ((S[EVENTS] & (EVENT_STOP | EVENT_HALT)) !== 0) continue;
       if (cpu.remaining <= 0) break;
+      if ((S[EVENTS] & EVENT_DEBUG) !== 0) {
+        debugged(cpu);
+        continue;
+      }
     }
     const isWatched = cpu.observer?.onInstruction !== undefined;
     if (isWatched) cpu.observer?.onInstruction?.();
@@ -77,10 +86,19 @@ function execute(cpu: Cpu): RunEnd {
   return 'budget';
 }
 
+/** One instruction while debugging features are in use, or the fault that a breakpoint on it makes. */
+function debugged(cpu: Cpu): void {
+  if (breaksBefore(cpu)) return;
+  cpu.observer?.onInstruction?.();
+  if ((cpu.S[INTERRUPTIBILITY] & SHADOW) !== 0) inShadow(cpu);
+  else stepDebugged(cpu, single, deliverSignal);
+}
+
 /** One instruction under blocking by STI or MOV SS; the blocking ends with it. */
 function inShadow(cpu: Cpu): void {
   const before = cpu.monitor?.nonRoot ?? false;
-  if (single(cpu)) deliverSignal(cpu);
+  if ((cpu.S[EVENTS] & EVENT_DEBUG) !== 0) stepDebugged(cpu, single, deliverSignal);
+  else if (single(cpu)) deliverSignal(cpu);
   // A VM exit saved the blocking, a VM entry loaded another: then it is no longer ours to end.
   if ((cpu.monitor?.nonRoot ?? false) === before) {
     cpu.S[INTERRUPTIBILITY] &= ~SHADOW;
@@ -107,22 +125,18 @@ function deliverSignal(cpu: Cpu): void {
     cpu.monitor?.eptEvent();
     return;
   }
-  dispatch(cpu, {
-    vector: signal.vector,
-    type: 3,
-    errorCode: signal.errorCode,
-    instructionLength: 0,
-    address: signal.linear,
-  });
+  dispatch(cpu, exceptionEvent(cpu, signal));
 }
 
-/** What happens between two instructions (SDM Vol. 3, "Priority Among Concurrent Events"). Null: go on. */
-function boundary(cpu: Cpu): RunEnd | null {
+/** What happens between two instructions (SDM Vol. 3, "Priority Among Concurrent Events"). Null: go on;
+ *  'again': look at the boundary of the context that came into force. */
+function boundary(cpu: Cpu): RunEnd | 'again' | null {
   const { S } = cpu;
   if (S[EVENTS] & EVENT_STOP) {
     S[EVENTS] &= ~EVENT_STOP;
     return 'stopped';
   }
+  if (S[EVENTS] & EVENT_DEBUG && debugBoundary(cpu)) return 'again';
   if (S[EVENTS] & (EVENT_BOUNDARY | EVENT_INTERRUPT) && cpu.monitor?.boundary()) return null;
   if (S[ACTIVITY] > ACTIVITY_HLT) return S[ACTIVITY] === ACTIVITY_SHUTDOWN ? 'shutdown' : 'halted'; // interrupts do not end these
   const shadow = S[INTERRUPTIBILITY] & SHADOW;
@@ -130,9 +144,11 @@ function boundary(cpu: Cpu): RunEnd | null {
     wake(cpu);
     const vector = cpu.interruptController.acknowledge();
     dispatch(cpu, { vector, type: 0, errorCode: -1, instructionLength: 0, address: 0 });
-    return null;
+    return S[EVENTS] & EVENT_DEBUG ? 'again' : null;
   }
-  return S[EVENTS] & EVENT_HALT ? 'halted' : null;
+  if (S[EVENTS] & EVENT_HALT) return 'halted';
+  if (S[EVENTS] & EVENT_DEBUG) needsSteps(cpu);
+  return null;
 }
 
 /** Leaves the HLT state. */

@@ -49,6 +49,8 @@ export class FastTables {
   readonly contexts: readonly FastContext[];
   /** Increments when a translation that a fetch may have used is dropped, or a base gets another meaning. */
   generation = 0;
+  /** Pages that are never copied: each access to them takes the slow path. */
+  watched: ReadonlySet<number> | null = null;
   #uses = 0;
   /** Frames that some write slot names, one byte each: the others need no search. */
   readonly #writable: Uint8Array;
@@ -110,6 +112,7 @@ export class FastTables {
 
   /** Copies a translation of one 4-KiB page of RAM. */
   fill(c: FastContext, page: number, frame: number, writes: number, global: boolean): void {
+    if (this.watched?.has(page)) return;
     const T = this.T;
     const at = c.base + page;
     const e = (frame ^ page) << 12;

@@ -129,51 +129,51 @@ export class Mmu {
   // ------------------------------------------------------------------------------------------------ accesses at the current CPL
 
   read8(linear: number): number {
-    return this.#memory.read8(this.#translator.at(this.#translator.context, linear, READ));
+    return this.#memory.read8(this.#translator.at(this.#translator.context, linear, READ, 1));
   }
 
   read16(linear: number): number {
     const c = this.#translator.context;
-    if ((linear & 0xfff) <= 0xffe) return this.#memory.read16(this.#translator.at(c, linear, READ));
+    if ((linear & 0xfff) <= 0xffe) return this.#memory.read16(this.#translator.at(c, linear, READ, 2));
     return this.#readAcross(c, linear, 2, READ);
   }
 
   read32(linear: number): number {
     const c = this.#translator.context;
-    if ((linear & 0xfff) <= 0xffc) return this.#memory.read32(this.#translator.at(c, linear, READ));
+    if ((linear & 0xfff) <= 0xffc) return this.#memory.read32(this.#translator.at(c, linear, READ, 4));
     return this.#readAcross(c, linear, 4, READ);
   }
 
   write8(linear: number, v: number): void {
-    this.#memory.write8(this.#translator.at(this.#translator.context, linear, WRITE), v);
+    this.#memory.write8(this.#translator.at(this.#translator.context, linear, WRITE, 1), v);
   }
 
   write16(linear: number, v: number): void {
     const c = this.#translator.context;
-    if ((linear & 0xfff) <= 0xffe) this.#memory.write16(this.#translator.at(c, linear, WRITE), v);
+    if ((linear & 0xfff) <= 0xffe) this.#memory.write16(this.#translator.at(c, linear, WRITE, 2), v);
     else this.#writeAcross(c, linear, 2, v);
   }
 
   write32(linear: number, v: number): void {
     const c = this.#translator.context;
-    if ((linear & 0xfff) <= 0xffc) this.#memory.write32(this.#translator.at(c, linear, WRITE), v);
+    if ((linear & 0xfff) <= 0xffc) this.#memory.write32(this.#translator.at(c, linear, WRITE, 4), v);
     else this.#writeAcross(c, linear, 4, v);
   }
 
   /** Reads with write intent, for read-modify-write instructions: the write that follows cannot fault. */
   readForWrite8(linear: number): number {
-    return this.#memory.read8(this.#translator.at(this.#translator.context, linear, WRITE));
+    return this.#memory.read8(this.#translator.at(this.#translator.context, linear, WRITE, 1));
   }
 
   readForWrite16(linear: number): number {
     const c = this.#translator.context;
-    if ((linear & 0xfff) <= 0xffe) return this.#memory.read16(this.#translator.at(c, linear, WRITE));
+    if ((linear & 0xfff) <= 0xffe) return this.#memory.read16(this.#translator.at(c, linear, WRITE, 2));
     return this.#readAcross(c, linear, 2, WRITE);
   }
 
   readForWrite32(linear: number): number {
     const c = this.#translator.context;
-    if ((linear & 0xfff) <= 0xffc) return this.#memory.read32(this.#translator.at(c, linear, WRITE));
+    if ((linear & 0xfff) <= 0xffc) return this.#memory.read32(this.#translator.at(c, linear, WRITE, 4));
     return this.#readAcross(c, linear, 4, WRITE);
   }
 
@@ -181,34 +181,34 @@ export class Mmu {
 
   /** Accesses to descriptor tables, TSS and inner stacks: supervisor accesses whatever the CPL. */
   readSystem8(linear: number): number {
-    return this.#memory.read8(this.#translator.at(this.#translator.contextFor(false), linear, READ));
+    return this.#memory.read8(this.#translator.at(this.#translator.contextFor(false), linear, READ, 1));
   }
 
   readSystem16(linear: number): number {
     const c = this.#translator.contextFor(false);
-    if ((linear & 0xfff) <= 0xffe) return this.#memory.read16(this.#translator.at(c, linear, READ));
+    if ((linear & 0xfff) <= 0xffe) return this.#memory.read16(this.#translator.at(c, linear, READ, 2));
     return this.#readAcross(c, linear, 2, READ);
   }
 
   readSystem32(linear: number): number {
     const c = this.#translator.contextFor(false);
-    if ((linear & 0xfff) <= 0xffc) return this.#memory.read32(this.#translator.at(c, linear, READ));
+    if ((linear & 0xfff) <= 0xffc) return this.#memory.read32(this.#translator.at(c, linear, READ, 4));
     return this.#readAcross(c, linear, 4, READ);
   }
 
   writeSystem8(linear: number, v: number): void {
-    this.#memory.write8(this.#translator.at(this.#translator.contextFor(false), linear, WRITE), v);
+    this.#memory.write8(this.#translator.at(this.#translator.contextFor(false), linear, WRITE, 1), v);
   }
 
   writeSystem16(linear: number, v: number): void {
     const c = this.#translator.contextFor(false);
-    if ((linear & 0xfff) <= 0xffe) this.#memory.write16(this.#translator.at(c, linear, WRITE), v);
+    if ((linear & 0xfff) <= 0xffe) this.#memory.write16(this.#translator.at(c, linear, WRITE, 2), v);
     else this.#writeAcross(c, linear, 2, v);
   }
 
   writeSystem32(linear: number, v: number): void {
     const c = this.#translator.contextFor(false);
-    if ((linear & 0xfff) <= 0xffc) this.#memory.write32(this.#translator.at(c, linear, WRITE), v);
+    if ((linear & 0xfff) <= 0xffc) this.#memory.write32(this.#translator.at(c, linear, WRITE, 4), v);
     else this.#writeAcross(c, linear, 4, v);
   }
 
@@ -218,8 +218,9 @@ export class Mmu {
   probeWrite(linear: number, bytes: number, user: boolean): void {
     if (bytes <= 0) return;
     const c = this.#translator.contextFor(user);
-    this.#translator.at(c, linear, WRITE);
-    for (let done = 4096 - (linear & 0xfff); done < bytes; done += 4096) this.#translator.at(c, linear + done, WRITE);
+    this.#translator.at(c, linear, WRITE, 0);
+    for (let done = 4096 - (linear & 0xfff); done < bytes; done += 4096)
+      this.#translator.at(c, linear + done, WRITE, 0);
   }
 
   /** Bus address of the byte if its page is RAM that the fast path may read, filling its slot; −1 if only the slow path will do. */
@@ -237,7 +238,7 @@ export class Mmu {
     const at = c.base + half + (linear >>> 12);
     const known = this.T[at];
     if ((known & 1) === 0) return known ^ linear;
-    this.#translator.at(c, linear, access);
+    this.#translator.at(c, linear, access, 0);
     const e = this.T[at];
     if ((e & 1) === 0) return e ^ linear;
     if ((e & HELD) !== HELD) return -1;
@@ -251,6 +252,20 @@ export class Mmu {
   fetchPage(linear: number): number {
     const at = this.#translator.translate(this.#translator.context, linear, EXECUTE);
     return at < this.#memory.bytes ? at : -1;
+  }
+
+  /** Whether `watch` has a listener. */
+  get isWatching(): boolean {
+    return this.#translator.onAccess !== null;
+  }
+
+  /** Tells `onAccess` of every data access to these linear pages from now on, of some others too; not of fetches and page walks.
+   *  Null: of none. */
+  watch(pages: readonly number[], onAccess: ((linear: number, bytes: number, write: boolean) => void) | null): void {
+    const { fast } = this.caches;
+    this.#translator.onAccess = onAccess;
+    fast.watched = onAccess === null ? null : new Set(pages);
+    fast.clearAll();
   }
 
   // ------------------------------------------------------------------------------------------------ events (rows in invalidate.ts)
@@ -342,8 +357,8 @@ export class Mmu {
 
   #readAcross(c: FastContext, linear: number, size: number, access: number): number {
     const first = 4096 - (linear & 0xfff);
-    const low = this.#translator.at(c, linear, access);
-    const high = this.#translator.at(c, linear + first, access);
+    const low = this.#translator.at(c, linear, access, first);
+    const high = this.#translator.at(c, linear + first, access, size - first);
     let value = 0;
     for (let k = 0; k < size; k++) value |= this.#memory.read8(k < first ? low + k : high + k - first) << (8 * k);
     return value;
@@ -351,8 +366,8 @@ export class Mmu {
 
   #writeAcross(c: FastContext, linear: number, size: number, v: number): void {
     const first = 4096 - (linear & 0xfff);
-    const low = this.#translator.at(c, linear, WRITE);
-    const high = this.#translator.at(c, linear + first, WRITE);
+    const low = this.#translator.at(c, linear, WRITE, first);
+    const high = this.#translator.at(c, linear + first, WRITE, size - first);
     for (let k = 0; k < size; k++) this.#memory.write8(k < first ? low + k : high + k - first, v >>> (8 * k));
   }
 }

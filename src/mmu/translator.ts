@@ -52,6 +52,8 @@ interface SelectedSpaces {
 export class Translator {
   /** The context in force. */
   context: FastContext;
+  /** Is told of data accesses that are translated: of all of those to watched pages (FastTables.watched). */
+  onAccess: ((linear: number, bytes: number, write: boolean) => void) | null = null;
   readonly #T: Int32Array;
   readonly #S: Int32Array;
   readonly #frames: number;
@@ -158,10 +160,13 @@ export class Translator {
     return this.#other;
   }
 
-  /** Bus address for a data access: from the fast tables, else by translation. */
-  at(c: FastContext, linear: number, access: number): number {
+  /** Bus address for a data access of so many bytes in one page, 0 if it is only a probe: from the fast tables, else by translation. */
+  at(c: FastContext, linear: number, access: number, bytes: number): number {
     const e = this.#T[c.base + (access === WRITE ? WRITE_HALF : 0) + (linear >>> 12)];
-    return (e & 3) !== 1 ? (e & -4096) ^ linear : this.translate(c, linear, access);
+    if ((e & 3) !== 1) return (e & -4096) ^ linear;
+    const physical = this.translate(c, linear, access);
+    if (bytes > 0) this.onAccess?.(linear, bytes, access === WRITE);
+    return physical;
   }
 
   /** Bus address of a linear one; sets flags, caches, fills the fast tables; throws the signal. */

@@ -70,13 +70,12 @@ export class VmxContext {
   featureControl: number;
   /** Word of each encoding for VMREAD and VMWRITE; −1 where this processor has no field. */
   readonly fieldWords: Int16Array;
-  /** Virtual time of the first and the last PAUSE of the loop that PAUSE-loop exiting watches; −1: none. */
-  firstPause = -1;
-  lastPause = -1;
+  /** TSC offset in force, as a signed number. */
+  tscOffset = 0;
   /** Virtual time at which the preemption timer reaches 0; Infinity while it does not run. */
   deadline = Number.POSITIVE_INFINITY;
-  /** IA32_DEBUGCTL, of the bits that the model has. */
-  debugctl = 0;
+  /** An exit for the monitor trap flag is due at the next instruction boundary. */
+  trapFlagPending = false;
   /** What the last successful VMREAD read, an int32 pattern. */
   readValue = 0;
   lastEntryFailure: EntryFailure | null = null;

@@ -6,18 +6,24 @@ import {
   CR0,
   CR0_PG,
   CR4_PAE,
+  DEBUGCTL,
   DR7,
+  DR7_FIXED,
   EIP,
+  EVENT_DEBUG,
   EVENT_HALT,
   EVENT_STOP,
   EVENTS,
   FLAG_AC,
-  FLAG_TF,
   INTERRUPTIBILITY,
   MODE,
+  PENDING_DEBUG,
 } from '../base/registers.ts';
+import { debugRegistersChanged } from '../cpu/debugging/breakpoints.ts';
+import { forgetDebugging } from '../cpu/debugging/state.ts';
 import { dispatch } from '../cpu/far/events.ts';
 import type { ProcessorEvent } from '../cpu/monitor.ts';
+import { DR7_WRITABLE } from '../cpu/system/debug-registers.ts';
 import {
   ALL_GROUPS,
   type EntryCheck,
@@ -29,7 +35,7 @@ import {
 } from './checks/index.ts';
 import type { VmxContext } from './context.ts';
 import {
-  ACTIVITY_WAIT_FOR_SIPI,
+  ACTIVITY_HLT,
   BLOCKING_BY_MOV_SS,
   BLOCKING_BY_STI,
   INTERRUPTION_ERROR_CODE,
@@ -39,10 +45,9 @@ import {
   SECONDARY,
   VM_ENTRY,
 } from './controls.ts';
-import { CR0_LOADED, loadHostState } from './exit.ts';
+import { CR0_LOADED, loadHostState, noteTrapFlag } from './exit.ts';
 import { ENTRY_FAILURE, EXIT, VM_ERROR } from './exit-reasons.ts';
 import { loadMsrArea } from './msr-areas.ts';
-import { ENTRY_MSRS, loadGuestMsrs } from './msr-fields.ts';
 import { loadGuestRegisters } from './state-copy.generated.ts';
 import type { Vmcs } from './vmcs.ts';
 import * as W from './words.ts';
@@ -125,13 +130,10 @@ function failLate(x: VmxContext, reason: number, qualification: number, rows: re
 /** A guest may ask for what the machine does not have yet; better to say so at once. */
 function refuseUnimplemented(w: Int32Array): void {
   const flags = w[W.W_GUEST_RFLAGS];
-  if ((flags & FLAG_TF) !== 0 || w[W.W_PENDING_DEBUG] !== 0) throw new Unimplemented('single step');
   if ((w[W.W_GUEST_CR0] & CR0_PG) !== 0 && (w[W.W_GUEST_CR4] & CR4_PAE) !== 0) throw new Unimplemented('PAE paging');
   const cpl3 = (w[W.W_GUEST_SS_ACCESS] & 0x60) === 0x60;
   if ((flags & FLAG_AC) !== 0 && (w[W.W_GUEST_CR0] & 0x4_0000) !== 0 && cpl3)
     throw new Unimplemented('alignment check');
-  const debug = (w[W.W_ENTRY_CONTROLS] & VM_ENTRY.LOAD_DEBUG_CONTROLS) !== 0 ? w[W.W_GUEST_DR7] : 0;
-  if ((debug & 0x20ff) !== 0) throw new Unimplemented('debug registers');
 }
 
 /** "Loading Guest State". */
@@ -141,19 +143,15 @@ function loadGuestState(x: VmxContext, retiring: number): void {
   const w = x.words;
   loadGuestRegisters(S, w);
   S[CR0] = (S[CR0] & ~CR0_LOADED) | (w[W.W_GUEST_CR0] & CR0_LOADED);
-  if ((w[W.W_ENTRY_CONTROLS] & VM_ENTRY.LOAD_DEBUG_CONTROLS) !== 0) {
-    S[DR7] = w[W.W_GUEST_DR7] | 0x400;
-    x.debugctl = w[W.W_DEBUGCTL];
-  }
   S[EIP] = w[W.W_GUEST_RIP];
   S[CPL] = (w[W.W_GUEST_SS_ACCESS] >> 5) & 3;
   S[MODE] = -1;
   x.nonRoot = true;
   S[EVENTS] &= EVENT_STOP;
   if (S[ACTIVITY] !== 0) S[EVENTS] |= EVENT_HALT;
-  if ((w[W.W_ENTRY_CONTROLS] & ENTRY_MSRS) !== 0) loadGuestMsrs(x);
-  x.lastPause = -1;
+  x.tscOffset = x.primary(PRIMARY.USE_TSC_OFFSETTING) ? signed64(w[W.W_TSC_OFFSET], w[W.W_TSC_OFFSET + 1]) : 0;
   startTimer(x, cpu.now() + retiring);
+  loadDebugState(x);
   cpu.setFlags(w[W.W_GUEST_RFLAGS]);
   const nmiWindow = x.primary(PRIMARY.NMI_WINDOW_EXITING);
   x.wantBoundary(nmiWindow || x.deadline <= cpu.now());
@@ -166,12 +164,44 @@ function loadGuestState(x: VmxContext, retiring: number): void {
   mmu.vmTransition();
 }
 
+/** Debug registers, trap flag of the monitor, pending debug exceptions ("Delivery of Pending Debug Exceptions after VM Entry"). */
+function loadDebugState(x: VmxContext): void {
+  const { cpu } = x;
+  const { S } = cpu;
+  const w = x.words;
+  noteTrapFlag(x);
+  forgetDebugging(cpu);
+  if ((w[W.W_ENTRY_CONTROLS] & VM_ENTRY.LOAD_DEBUG_CONTROLS) !== 0) {
+    const dr7 = (w[W.W_GUEST_DR7] & DR7_WRITABLE) | DR7_FIXED;
+    S[DEBUGCTL] = w[W.W_DEBUGCTL];
+    if (S[DR7] !== dr7) {
+      S[DR7] = dr7;
+      debugRegistersChanged(cpu);
+    }
+  }
+  const pending = w[W.W_PENDING_DEBUG];
+  if (pending === 0 || discardsPending(x)) return;
+  S[PENDING_DEBUG] = pending;
+  S[EVENTS] |= EVENT_DEBUG;
+}
+
+/** Whether no debug exceptions are pending after the entry, whatever their field says. */
+function discardsPending(x: VmxContext): boolean {
+  const { S } = x.cpu;
+  const info = x.words[W.W_ENTRY_INFO];
+  const type = (info >>> 8) & 7;
+  const T = INTERRUPTION_TYPE;
+  if (info >= 0 || type === T.OTHER_EVENT) return S[ACTIVITY] > ACTIVITY_HLT;
+  if (type === T.SOFTWARE_INTERRUPT || type === T.SOFTWARE_EXCEPTION)
+    return (S[INTERRUPTIBILITY] & BLOCKING_BY_MOV_SS) === 0;
+  return true;
+}
+
+/** The number that a 64-bit field makes as a signed integer; exact for what offsets between clocks are. */
+const signed64 = (lo: number, hi: number): number => hi * 0x1_0000_0000 + (lo >>> 0);
+
 function startTimer(x: VmxContext, now: number): void {
-  // It does not run while the processor waits for a SIPI.
-  if (
-    (x.words[W.W_PIN] & PIN_BASED.ACTIVATE_VMX_PREEMPTION_TIMER) === 0 ||
-    x.cpu.S[ACTIVITY] === ACTIVITY_WAIT_FOR_SIPI
-  ) {
+  if ((x.words[W.W_PIN] & PIN_BASED.ACTIVATE_VMX_PREEMPTION_TIMER) === 0) {
     x.deadline = Number.POSITIVE_INFINITY;
     return;
   }
@@ -184,6 +214,12 @@ function startTimer(x: VmxContext, now: number): void {
 function inject(x: VmxContext): void {
   const w = x.words;
   const info = w[W.W_ENTRY_INFO];
+  // "Injection of Pending MTF VM Exits": nothing is delivered.
+  if (((info >>> 8) & 7) === INTERRUPTION_TYPE.OTHER_EVENT) {
+    x.trapFlagPending = true;
+    x.cpu.S[EVENTS] |= EVENT_DEBUG;
+    return;
+  }
   const type = ((info >>> 8) & 7) as ProcessorEvent['type'];
   // "Interruptibility state": an entry that injects leaves no blocking by STI or MOV SS.
   x.cpu.S[INTERRUPTIBILITY] &= ~(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);

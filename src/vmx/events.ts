@@ -1,7 +1,16 @@
 /** Events in non-root operation (SDM Vol. 3, "Exceptions", "External Interrupts", "Other Causes of VM Exits"): what exits,
  *  and what is looked at between two instructions. */
-import { EFLAGS, EIP, EVENT_BOUNDARY, EVENTS, FLAG_IF, INTERRUPTIBILITY, START_EIP } from '../base/registers.ts';
-import { PF, SIGNAL_EPT_MISCONFIGURATION } from '../base/signal.ts';
+import {
+  EFLAGS,
+  EIP,
+  EVENT_BOUNDARY,
+  EVENTS,
+  FLAG_IF,
+  INTERRUPTIBILITY,
+  PENDING_DEBUG,
+  START_EIP,
+} from '../base/registers.ts';
+import { DB, PF, SIGNAL_EPT_MISCONFIGURATION } from '../base/signal.ts';
 import type { ProcessorEvent } from '../cpu/monitor.ts';
 import type { VmxContext } from './context.ts';
 import {
@@ -50,11 +59,13 @@ function exceptionExits(x: VmxContext, event: ProcessorEvent): boolean {
   return matches ? bit !== 0 : bit === 0;
 }
 
-/** Qualification: the linear address of a page fault. CR2, DR6 and DR7 keep their values. */
+/** Qualification: the linear address of a page fault, or what a debug exception would have put into DR6. CR2, DR6 and DR7 keep their
+ *  values, and nothing of a debug exception stays pending. */
 function exitForException(x: VmxContext, event: ProcessorEvent): void {
   let info = event.vector | (event.type << 8);
   if (event.errorCode >= 0) info |= INTERRUPTION_ERROR_CODE;
-  const qualification = event.vector === PF ? event.address : 0;
+  const qualification = event.vector === PF ? event.address : (event.debug ?? 0);
+  if (event.vector === DB) x.cpu.S[PENDING_DEBUG] = 0;
   exitEvent(x, EXIT.EXCEPTION_OR_NMI, qualification, info, event.errorCode, event.instructionLength);
 }
 
@@ -88,6 +99,13 @@ export const interruptsExit = (x: VmxContext): boolean => x.nonRoot && pin(x, PI
 
 /** Software wants to know when the guest can take an interrupt. */
 export const windowWanted = (x: VmxContext): boolean => x.nonRoot && x.primary(PRIMARY.INTERRUPT_WINDOW_EXITING);
+
+/** "Monitor Trap Flag": an exit before all debug exceptions; those that are pending are saved. */
+export function trapFlagExit(x: VmxContext): boolean {
+  if (!x.trapFlagPending) return false;
+  exitAtBoundary(x, EXIT.MONITOR_TRAP_FLAG, 0);
+  return true;
+}
 
 /** Between two instructions, in the order of priority: preemption timer, NMI window, interrupt window, external interrupt. */
 export function boundary(x: VmxContext): boolean {

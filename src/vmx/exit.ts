@@ -7,7 +7,15 @@ import {
   CR3,
   CR4,
   CS,
+  DEBUG_B,
+  DEBUG_BD,
+  DEBUG_BS,
+  DEBUG_ENABLED,
+  DEBUG_MONITOR,
+  DEBUG_WATCH,
+  DEBUGCTL,
   DR7,
+  DR7_FIXED,
   DS,
   EIP,
   ES,
@@ -25,6 +33,7 @@ import {
   INTERRUPTIBILITY,
   LDTR,
   MODE,
+  PENDING_DEBUG,
   SEG_ACCESS,
   SEG_BASE,
   SEG_LIMIT,
@@ -37,6 +46,9 @@ import {
   TR,
 } from '../base/registers.ts';
 import { DB } from '../base/signal.ts';
+import { debugRegistersChanged } from '../cpu/debugging/breakpoints.ts';
+import { forgetDebugging } from '../cpu/debugging/state.ts';
+import { groupsOfChange } from './checks/index.ts';
 import type { VmxContext } from './context.ts';
 import {
   BLOCKING_BY_NMI,
@@ -44,17 +56,21 @@ import {
   INTERRUPTION_TYPE,
   INTERRUPTION_VALID,
   PIN_BASED,
+  PRIMARY,
   VM_EXIT,
 } from './controls.ts';
 import { EXIT, VMX_ABORT } from './exit-reasons.ts';
 import { loadMsrArea, storeMsrArea } from './msr-areas.ts';
-import { EXIT_MSRS, loadHostMsrs, saveGuestMsrs } from './msr-fields.ts';
-import { setWord } from './set-word.ts';
 import { saveGuestRegisters } from './state-copy.generated.ts';
 import * as W from './words.ts';
 
 /** CR0 bits that VM entries and exits load: PG AM WP NE TS EM MP PE. The others keep their values. */
 export const CR0_LOADED = 0x8005_002f | 0;
+
+/** Type and vector of a debug exception in interruption information. */
+const HARDWARE_DB = (INTERRUPTION_TYPE.HARDWARE_EXCEPTION << 8) | DB;
+/** What the field for pending debug exceptions holds: B0 to B3, enabled breakpoint, BS. */
+const PENDING_FIELD = DEBUG_B | DEBUG_ENABLED | DEBUG_BS;
 
 /** Host segments (SDM Vol. 3, "Loading Host Segment and Descriptor-Table Registers"). */
 const HOST_CODE = 0xc09b;
@@ -83,7 +99,7 @@ export function exitInstruction(
 export function exitAtBoundary(x: VmxContext, reason: number, qualification: number): void {
   x.words[W.W_EXIT_INFO] = 0;
   recordVectoring(x);
-  leave(x, reason, qualification, x.cpu.S[EIP], x.cpu.getFlags());
+  leave(x, reason, qualification, x.cpu.S[EIP], x.cpu.boundaryFlags());
 }
 
 /** An exit because of an event, or because of one met during the delivery of another. `info`: interruption information. */
@@ -100,8 +116,9 @@ export function exitEvent(
   if ((info & INTERRUPTION_ERROR_CODE) !== 0) w[W.W_EXIT_ERROR_CODE] = errorCode;
   recordVectoring(x);
   if (length > 0) w[W.W_LENGTH] = length;
-  const fault = isFault((info >> 8) & 7, info & 0xff);
-  leave(x, reason, qualification, x.cpu.S[EIP], fault ? x.cpu.getFlags() | FLAG_RF : x.cpu.getFlags());
+  const detect = (info & 0x7ff) === HARDWARE_DB && (qualification & DEBUG_BD) !== 0; // general detect is a fault
+  const fault = detect || isFault((info >> 8) & 7, info & 0xff);
+  leave(x, reason, qualification, x.cpu.S[EIP], fault ? x.cpu.getFlags() | FLAG_RF : x.cpu.boundaryFlags());
 }
 
 /** An exit because of EPT: the access can be tried again. */
@@ -155,6 +172,15 @@ function leave(x: VmxContext, reason: number, qualification: number, rip: number
   loadHostState(x);
 }
 
+/** A word of the current VMCS gets a value; what entry checks made of the old one is forgotten if it differs. */
+export function setWord(x: VmxContext, word: number, value: number): void {
+  const w = x.words;
+  const difference = w[word] ^ value;
+  if (difference === 0) return;
+  w[word] = value;
+  if (x.current !== null) x.current.unchecked |= groupsOfChange(word, difference);
+}
+
 /** "Saving Guest State". */
 function saveGuestState(x: VmxContext, rip: number, rflags: number): void {
   const S = x.cpu.S;
@@ -164,14 +190,13 @@ function saveGuestState(x: VmxContext, rip: number, rflags: number): void {
   setWord(x, W.W_GUEST_CR0, S[CR0]);
   setWord(x, W.W_GUEST_RFLAGS, rflags);
   w[W.W_GUEST_RIP] = rip;
-  setWord(x, W.W_PENDING_DEBUG, 0);
+  setWord(x, W.W_PENDING_DEBUG, S[PENDING_DEBUG] & PENDING_FIELD);
   const controls = w[W.W_EXIT_CONTROLS];
   if ((controls & VM_EXIT.SAVE_DEBUG_CONTROLS) !== 0) {
     setWord(x, W.W_GUEST_DR7, S[DR7]);
-    setWord(x, W.W_DEBUGCTL, x.debugctl);
+    setWord(x, W.W_DEBUGCTL, S[DEBUGCTL]);
     setWord(x, W.W_DEBUGCTL + 1, 0);
   }
-  if ((controls & (VM_EXIT.SAVE_IA32_PAT | VM_EXIT.SAVE_IA32_EFER)) !== 0) saveGuestMsrs(x);
   if ((controls & VM_EXIT.SAVE_VMX_PREEMPTION_TIMER_VALUE) !== 0) setWord(x, W.W_TIMER, timerValue(x));
 }
 
@@ -191,16 +216,22 @@ export function loadHostState(x: VmxContext): void {
   const virtualNmis = (w[W.W_PIN] & PIN_BASED.VIRTUAL_NMIS) !== 0;
   x.nonRoot = false;
   x.deadline = Number.POSITIVE_INFINITY;
+  x.tscOffset = 0;
   // Control registers, debug registers, MSRs
   S[CR0] = (S[CR0] & ~CR0_LOADED) | (w[W.W_HOST_CR0] & CR0_LOADED);
   S[CR3] = w[W.W_HOST_CR3];
   S[CR4] = w[W.W_HOST_CR4];
-  S[DR7] = 0x400;
-  x.debugctl = 0;
+  x.trapFlagPending = false;
+  noteTrapFlag(x);
+  forgetDebugging(cpu);
+  if (S[DR7] !== DR7_FIXED) {
+    S[DR7] = DR7_FIXED;
+    debugRegistersChanged(cpu);
+  }
+  S[DEBUGCTL] = 0;
   S[SYSENTER_CS] = w[W.W_HOST_SYSENTER_CS];
   S[SYSENTER_ESP] = w[W.W_HOST_SYSENTER_ESP];
   S[SYSENTER_EIP] = w[W.W_HOST_SYSENTER_EIP];
-  if ((w[W.W_EXIT_CONTROLS] & EXIT_MSRS) !== 0) loadHostMsrs(x);
   // Segment and descriptor-table registers
   hostSegment(S, CS, w[W.W_HOST_CS], 0, -1, HOST_CODE);
   hostSegment(S, ES, w[W.W_HOST_ES], 0, -1, HOST_DATA);
@@ -237,6 +268,13 @@ export function loadHostState(x: VmxContext): void {
   }
   x.observer?.onExit?.(w[W.W_REASON] >>> 0);
   x.onExit?.();
+}
+
+/** Whether the guest has to be run one instruction at a time because of its monitor trap flag. */
+export function noteTrapFlag(x: VmxContext): void {
+  const { S } = x.cpu;
+  if (x.nonRoot && x.primary(PRIMARY.MONITOR_TRAP_FLAG)) S[DEBUG_WATCH] |= DEBUG_MONITOR;
+  else S[DEBUG_WATCH] &= ~DEBUG_MONITOR;
 }
 
 function hostSegment(

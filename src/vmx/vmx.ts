@@ -1,8 +1,7 @@
 /** The VMX extension of one logical processor: what the processor calls (ExecutionMonitor), and what reports and snapshots read.
  *  Which exits take place stands in intercept.ts and events.ts, entries and exits in entry.ts and exit.ts. */
 import { InvalidInput, type Unvalidated } from '../base/errors.ts';
-import type { U64 } from '../base/int.ts';
-import { boolean, dword, integer, list, record, ticksOrNull } from '../base/validate.ts';
+import { boolean, integer, list, record, ticksOrNull } from '../base/validate.ts';
 import type { Cpu } from '../cpu/cpu.ts';
 import type { Instruction } from '../cpu/instruction.ts';
 import type { ExecutionMonitor, ProcessorEvent } from '../cpu/monitor.ts';
@@ -10,13 +9,11 @@ import type { ExitName } from '../cpu/rows.ts';
 import { capabilityMsr, FEATURE_CONTROL_LOCK, IA32_FEATURE_CONTROL } from './capabilities.ts';
 import { EntryView, type FailedCheck, failedChecks } from './checks/index.ts';
 import { NO_POINTER, VmxContext, type VmxSettings } from './context.ts';
-import { SECONDARY } from './controls.ts';
 import * as events from './events.ts';
-import { exitTripleFault } from './exit.ts';
+import { exitTripleFault, noteTrapFlag } from './exit.ts';
 import { imageOfWords, type VmcsImage } from './explain/image.ts';
 import { vmxInstruction } from './instructions.ts';
 import * as intercept from './intercept.ts';
-import { guestTsc } from './time.ts';
 import { type VmcsState, validateVmcs } from './vmcs.ts';
 
 export class Vmx implements ExecutionMonitor {
@@ -87,12 +84,8 @@ export class Vmx implements ExecutionMonitor {
     return true;
   }
 
-  adjustTsc(tsc: U64): U64 {
-    return guestTsc(this.context, tsc);
-  }
-
-  get rdtscpEnabled(): boolean {
-    return !this.context.nonRoot || this.context.secondary(SECONDARY.ENABLE_RDTSCP);
+  adjustTsc(tsc: number): number {
+    return tsc + this.context.tscOffset;
   }
 
   interceptEvent(event: ProcessorEvent): boolean {
@@ -111,6 +104,14 @@ export class Vmx implements ExecutionMonitor {
 
   eptEvent(): void {
     events.eptEvent(this.context);
+  }
+
+  stepped(): void {
+    this.context.trapFlagPending = true;
+  }
+
+  trapFlagExit(): boolean {
+    return events.trapFlagExit(this.context);
   }
 
   boundary(): boolean {
@@ -145,9 +146,8 @@ export class Vmx implements ExecutionMonitor {
     x.vmxonPointer = NO_POINTER;
     x.nonRoot = false;
     x.deadline = Number.POSITIVE_INFINITY;
-    x.firstPause = -1;
-    x.lastPause = -1;
-    x.debugctl = 0;
+    x.tscOffset = 0;
+    x.trapFlagPending = false;
     x.aborted = 0;
     x.lastEntryFailure = null;
   }
@@ -159,10 +159,9 @@ export class Vmx implements ExecutionMonitor {
       current: x.current?.address ?? NO_POINTER,
       nonRoot: x.nonRoot,
       featureControl: x.featureControl,
-      firstPause: x.firstPause,
-      lastPause: x.lastPause,
+      tscOffset: x.tscOffset,
       deadline: Number.isFinite(x.deadline) ? x.deadline : null,
-      debugctl: x.debugctl,
+      trapFlagPending: x.trapFlagPending,
       aborted: x.aborted,
       active: x.store.save(),
     };
@@ -175,10 +174,9 @@ export class Vmx implements ExecutionMonitor {
     const current = pointer(state.current, 'vmx.current');
     const nonRoot = boolean(state.nonRoot, 'vmx.nonRoot');
     const featureControl = integer(state.featureControl, 'vmx.featureControl', 0, 5);
-    const firstPause = integer(state.firstPause, 'vmx.firstPause', -1, Number.MAX_SAFE_INTEGER);
-    const lastPause = integer(state.lastPause, 'vmx.lastPause', firstPause, Number.MAX_SAFE_INTEGER);
+    const tscOffset = integer(state.tscOffset, 'vmx.tscOffset', -Number.MAX_VALUE, Number.MAX_VALUE);
     const deadline = ticksOrNull(state.deadline, 'vmx.deadline');
-    const debugctl = dword(state.debugctl, 'vmx.debugctl');
+    const trapFlagPending = boolean(state.trapFlagPending, 'vmx.trapFlagPending');
     const aborted = integer(state.aborted, 'vmx.aborted', 0, 6);
     const active = list(state.active, 'vmx.active', 0, 0x1_0000, (value, field) =>
       validateVmcs(record(value, field) as Unvalidated<VmcsState>, field),
@@ -195,10 +193,10 @@ export class Vmx implements ExecutionMonitor {
     x.vmxonPointer = vmxonPointer;
     x.nonRoot = nonRoot;
     x.featureControl = featureControl;
-    x.firstPause = firstPause;
-    x.lastPause = lastPause;
+    x.tscOffset = tscOffset;
     x.deadline = deadline ?? Number.POSITIVE_INFINITY;
-    x.debugctl = debugctl;
+    x.trapFlagPending = trapFlagPending;
+    noteTrapFlag(x);
     x.aborted = aborted;
     x.lastEntryFailure = null;
   }
@@ -217,10 +215,9 @@ export interface VmxState {
   readonly current: number;
   readonly nonRoot: boolean;
   readonly featureControl: number;
-  readonly firstPause: number;
-  readonly lastPause: number;
+  readonly tscOffset: number;
   readonly deadline: number | null;
-  readonly debugctl: number;
+  readonly trapFlagPending: boolean;
   readonly aborted: number;
   readonly active: readonly VmcsState[];
 }

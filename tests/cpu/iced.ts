@@ -16,7 +16,6 @@ const FEATURES: ReadonlySet<CpuidFeature> = new Set([
   CpuidFeature.CMOV,
   CpuidFeature.MSR,
   CpuidFeature.TSC,
-  CpuidFeature.RDTSCP,
   CpuidFeature.RDPMC,
   CpuidFeature.MULTIBYTENOP,
   CpuidFeature.PAUSE,

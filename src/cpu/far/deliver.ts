@@ -8,6 +8,7 @@ import {
   CR0,
   CR0_PE,
   CS,
+  DEBUG_BD,
   DS,
   EIP,
   ES,
@@ -73,7 +74,7 @@ const BLOCKING_FOR_ONE_INSTRUCTION = 3;
 export function deliver(cpu: Cpu, event: ProcessorEvent, injected = false): boolean {
   const S = cpu.S;
   const flags = cpu.settleFlags();
-  const image = injected ? flags : pushedFlags(event, flags);
+  const image = injected ? flags : pushedFlags(cpu, event);
   const eip = event.type >= SOFTWARE_INTERRUPT ? (S[EIP] + event.instructionLength) | 0 : S[EIP];
   if ((S[CR0] & CR0_PE) === 0) deliverReal(cpu, event, image, eip);
   else if (!deliverProtected(cpu, event, image, eip)) return false;
@@ -81,10 +82,17 @@ export function deliver(cpu: Cpu, event: ProcessorEvent, injected = false): bool
   return true;
 }
 
-/** EFLAGS as pushed: RF is set for faults, so that the instruction can be restarted past a breakpoint. */
-function pushedFlags(event: ProcessorEvent, flags: number): number {
-  const fault = event.type === HARDWARE_EXCEPTION && event.vector !== DB && event.vector !== MC;
-  return fault ? flags | FLAG_RF : flags & ~FLAG_RF;
+/** EFLAGS as pushed (SDM Vol. 3, "Instruction-Breakpoint Exception Condition"): RF is set for faults, so that the instruction can be
+ *  restarted past a breakpoint; that instruction breakpoint itself leaves it to its handler. */
+export function pushedFlags(cpu: Cpu, event: ProcessorEvent): number {
+  if (event.type >= SOFTWARE_INTERRUPT) return cpu.getFlags() & ~FLAG_RF;
+  return isFault(event) ? cpu.getFlags() | FLAG_RF : cpu.boundaryFlags();
+}
+
+/** Whether the event is a fault other than an instruction breakpoint. Of the debug exceptions only general detect is. */
+export function isFault(event: ProcessorEvent): boolean {
+  if (event.type !== HARDWARE_EXCEPTION || event.vector === MC) return false;
+  return event.vector !== DB || ((event.debug ?? 0) & DEBUG_BD) !== 0;
 }
 
 /** Whether the program itself asked for the event: then gates check its privilege, and EXT stays clear in error codes. */

@@ -6,14 +6,18 @@ import {
   CR0,
   CR0_PE,
   CR2,
+  DEBUG_BD,
+  DEBUG_MONITOR,
+  DEBUG_WATCH,
   EIP,
   EVENT_HALT,
   EVENTS,
   INTERRUPTIBILITY,
   START_EIP,
 } from '../../base/registers.ts';
-import { DE, DF, GP, NP, PF, SIGNAL_EXCEPTION, SIGNAL_EXITED, type Signal, SS, TS } from '../../base/signal.ts';
+import { DB, DE, DF, GP, NP, PF, SIGNAL_EXCEPTION, SIGNAL_EXITED, type Signal, SS, TS } from '../../base/signal.ts';
 import type { Cpu } from '../cpu.ts';
+import { forgetTrap, noteDebugException } from '../debugging/state.ts';
 import type { Instruction } from '../instruction.ts';
 import type { ProcessorEvent } from '../monitor.ts';
 import { checkSensitive } from '../system/privilege.ts';
@@ -61,6 +65,7 @@ export function exceptionEvent(cpu: Cpu, signal: Signal): ProcessorEvent {
     errorCode: cpu.S[CR0] & CR0_PE ? signal.errorCode : -1,
     instructionLength: 0,
     address: signal.vector === PF ? signal.linear : 0,
+    ...(signal.vector === DB ? { debug: DEBUG_BD } : {}),
   };
 }
 
@@ -68,17 +73,20 @@ export function exceptionEvent(cpu: Cpu, signal: Signal): ProcessorEvent {
  *  that asks for it, so that exits and nested faults find it there). `injected`: by VM entry, hence not subject to an exit itself
  *  and without effect on CR2. True if the event itself, and no other, was delivered. */
 export function dispatch(cpu: Cpu, event: ProcessorEvent, injected = false): boolean {
+  forgetTrap(cpu);
   try {
     return resolve(cpu, event, injected);
   } finally {
     cpu.delivering = null;
+    cpu.isRepeating = false;
+    if ((cpu.S[DEBUG_WATCH] & DEBUG_MONITOR) !== 0 && cpu.monitor?.nonRoot) cpu.monitor.stepped();
   }
 }
 
 function resolve(cpu: Cpu, asked: ProcessorEvent, injected: boolean): boolean {
   const event = asked.errorCode >= 0 && (cpu.S[CR0] & CR0_PE) === 0 ? { ...asked, errorCode: -1 } : asked;
   if (!injected && exits(cpu, event)) return false;
-  if (!injected) noteAddress(cpu, event);
+  if (!injected) noteInRegisters(cpu, event);
   let current = event;
   for (;;) {
     if (attempt(cpu, current, injected && current === event)) return current === event;
@@ -86,7 +94,7 @@ function resolve(cpu: Cpu, asked: ProcessorEvent, injected: boolean): boolean {
     // An exception while `current` was delivered: first of all it may leave by itself, with `current` as the vectored event.
     const next = exceptionEvent(cpu, cpu.signal);
     if (exits(cpu, next)) return false;
-    noteAddress(cpu, next);
+    noteInRegisters(cpu, next);
     if (!escalates(classOf(current), classOf(next))) {
       current = next;
       continue;
@@ -112,9 +120,12 @@ function exits(cpu: Cpu, event: ProcessorEvent): boolean {
   return cpu.monitor?.nonRoot === true && cpu.monitor.interceptEvent(event);
 }
 
-/** A page fault that is not intercepted leaves its address in CR2, even if it becomes a double fault. */
-function noteAddress(cpu: Cpu, event: ProcessorEvent): void {
-  if (event.type === HARDWARE_EXCEPTION && event.vector === PF) cpu.S[CR2] = event.address;
+/** A page fault that is not intercepted leaves its address in CR2, even if it becomes a double fault; a debug exception what it
+ *  found in DR6. */
+function noteInRegisters(cpu: Cpu, event: ProcessorEvent): void {
+  if (event.type !== HARDWARE_EXCEPTION) return;
+  if (event.vector === PF) cpu.S[CR2] = event.address;
+  else if (event.debug !== undefined) noteDebugException(cpu, event.debug);
 }
 
 /** One delivery. False: the signal says what prevented it, an exit included. */
@@ -152,7 +163,10 @@ export function softwareEvent(cpu: Cpu, i: Instruction, vector: number, type: Pr
   // INT n is not subject to the exception bitmap, so there is nobody to ask.
   if (type === SOFTWARE_INTERRUPT) {
     checkSensitive(cpu, 'INT n');
-    if (quickInterrupt(cpu, vector, i.length)) return;
+    if (quickInterrupt(cpu, vector, i.length)) {
+      forgetTrap(cpu);
+      return;
+    }
   }
   cpu.S[EIP] = cpu.S[START_EIP];
   const event = { vector, type, errorCode: -1, instructionLength: i.length, address: 0 };

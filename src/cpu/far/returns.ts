@@ -18,6 +18,7 @@ import {
   FLAG_IF,
   FLAG_IOPL,
   FLAG_NT,
+  FLAG_RF,
   FLAG_TF,
   FLAG_VIF,
   FLAG_VIP,
@@ -114,9 +115,7 @@ type SixWords = [number, number, number, number, number, number];
 
 /** EFLAGS after IRET: the bits of `writable` from the stack, the others as they are. */
 function newFlags(cpu: Cpu, popped: number, writable: number): number {
-  const flags = (cpu.getFlags() & ~writable) | (popped & writable);
-  if (flags & FLAG_TF) throw new Unimplemented('single step');
-  return flags;
+  return (cpu.getFlags() & ~writable) | (popped & writable);
 }
 
 function refuseAlignmentCheck(cpu: Cpu, cpl: number, flags: number): void {
@@ -128,17 +127,17 @@ function finishIret(cpu: Cpu, flags: number): void {
   cpu.setFlags(flags);
 }
 
-/** Flags that IRET takes from the stack. RF is taken too, but lives for one instruction and matters to breakpoints only: it is
- *  left out together with them. */
+/** Flags that IRET takes from the stack. With 32 bits also RF, AC and ID. */
 const ALWAYS = ARITHMETIC_FLAGS | FLAG_TF | FLAG_DF | FLAG_NT;
+const WIDE = FLAG_RF | FLAG_AC | FLAG_ID;
 
 /** IOPL stays as it is in virtual-8086 mode, where CPL is 3. */
 const realFlags = (cpu: Cpu, size: 2 | 4): number =>
-  ALWAYS | FLAG_IF | (cpu.S[CPL] === 0 ? FLAG_IOPL : 0) | (size === 4 ? FLAG_AC | FLAG_ID : 0);
+  ALWAYS | FLAG_IF | (cpu.S[CPL] === 0 ? FLAG_IOPL : 0) | (size === 4 ? WIDE : 0);
 
 function protectedFlags(size: 2 | 4, cpl: number, iopl: number): number {
   let writable = ALWAYS;
-  if (size === 4) writable |= FLAG_AC | FLAG_ID;
+  if (size === 4) writable |= WIDE;
   if (cpl <= iopl) writable |= FLAG_IF;
   if (cpl === 0) writable |= FLAG_IOPL | (size === 4 ? FLAG_VIF | FLAG_VIP : 0);
   return writable;

@@ -60,6 +60,7 @@ const nameOf = (row: Row): string =>
 const PRIVILEGE = {
   cpl0: 'CPL 0',
   iopl: 'CPL ≤ IOPL',
+  'late cpl0': 'CPL 0, looked at after leaving the VM',
   protected: 'protected mode',
   'protected cpl0': 'protected mode, CPL 0',
 } as const;

@@ -4,22 +4,13 @@
  *  Left out because such a processor lacks them, and so #UD: SYSCALL, SYSENTER, MMX, SSE, FXSAVE, RDRAND and younger ones.
  *  RSM is #UD because there is no system-management mode. */
 
-import { ARITHMETIC_FLAGS } from '../../base/registers.ts';
 import type { Row } from '../rows.ts';
 import { conditions } from './conditions.ts';
 import { type RowFacts, row } from './row.ts';
 
 const CPL0 = { privilege: 'cpl0' } as const;
 const CR: RowFacts = { ...CPL0, exits: 'CR' };
-/** The debug registers are registers to the decoder and not there yet. */
-const DR: RowFacts = {
-  ...CPL0,
-  exits: 'DR',
-  feature: 'debug registers',
-  flagsRead: ARITHMETIC_FLAGS,
-  flagsWritten: ARITHMETIC_FLAGS,
-  flagsUndefined: ARITHMETIC_FLAGS,
-};
+const DR: RowFacts = { privilege: 'late cpl0', exits: 'DR' };
 const VMX: RowFacts = { exits: 'VMX', strictPrefix: true };
 
 export const twoByte: readonly Row[] = [
@@ -39,13 +30,13 @@ export const twoByte: readonly Row[] = [
   ...[1, 2, 3, 4, 5, 6, 7].map((extension) => row(0x0f_1f, 'HINT_NOP', ['Ev'], 'nop', { extension })),
 
   row(0x0f_20, 'MOV', ['Rd', 'Cd'], 'movFromCr', CR),
-  row(0x0f_21, 'MOV', ['Rd', 'Dd'], 'unimplemented', DR),
+  row(0x0f_21, 'MOV', ['Rd', 'Dd'], 'movFromDr', DR),
   row(0x0f_22, 'MOV', ['Cd', 'Rd'], 'movToCr', CR),
-  row(0x0f_23, 'MOV', ['Dd', 'Rd'], 'unimplemented', DR),
+  row(0x0f_23, 'MOV', ['Dd', 'Rd'], 'movToDr', DR),
   row(0x0f_30, 'WRMSR', [], 'wrmsr', { ...CPL0, exits: 'WRMSR' }),
   row(0x0f_31, 'RDTSC', [], 'rdtsc', { exits: 'RDTSC' }),
   row(0x0f_32, 'RDMSR', [], 'rdmsr', { ...CPL0, exits: 'RDMSR' }),
-  row(0x0f_33, 'RDPMC', [], 'rdpmc', { exits: 'RDPMC' }),
+  row(0x0f_33, 'RDPMC', [], 'unimplemented', { exits: 'RDPMC', feature: 'RDPMC' }),
 
   ...conditions.map((cc, n) => row(0x0f_40 + n, `CMOV${cc.name}`, ['Gv', 'Ev'], 'cmovcc', { flagsRead: cc.flags })),
   row(0x0f_78, 'VMREAD', ['Ed', 'Gd'], 'vmx', VMX),

@@ -1,6 +1,7 @@
 /** INS, OUTS: string elements from and to the port in DX. */
 import { CPL, ECX, EDI, EDX, ES, ESI, SEG_BASE } from '../../base/registers.ts';
 import type { Cpu } from '../cpu.ts';
+import { notePort } from '../debugging/breakpoints.ts';
 import type { Instruction } from '../instruction.ts';
 import { checkIoPermission } from '../system/io.ts';
 import {
@@ -22,6 +23,7 @@ const SOME = 64;
 
 /** Executes `element` once, or as often as the counter says, SOME times at most. */
 function iterate(cpu: Cpu, i: Instruction, element: Element): void {
+  cpu.isRepeating = false;
   if (i.rep !== 0 && counter(cpu, i) === 0) return;
   const { rewrites } = cpu.code;
   for (let n = 1; ; n++) {
@@ -45,7 +47,9 @@ function inputElement(cpu: Cpu, i: Instruction): void {
   const size = elementSize(i);
   const linear = destinationAddress(cpu, i, size, true);
   cpu.mmu.probeWrite(linear, size, cpu.S[CPL] === 3);
-  store(cpu, linear, size, cpu.ports.read(cpu.S16[EDX << 1], size));
+  const port = cpu.S16[EDX << 1];
+  store(cpu, linear, size, cpu.ports.read(port, size));
+  notePort(cpu, port, size);
   advance(cpu, i, EDI, direction(cpu, size));
 }
 
@@ -58,7 +62,9 @@ function outputElement(cpu: Cpu, i: Instruction): void {
   const size = elementSize(i);
   const value = load(cpu, sourceAddress(cpu, i, size), size);
   advance(cpu, i, ESI, direction(cpu, size));
-  cpu.ports.write(cpu.S16[EDX << 1], value >>> 0, size);
+  const port = cpu.S16[EDX << 1];
+  cpu.ports.write(port, value >>> 0, size);
+  notePort(cpu, port, size);
 }
 
 /** Permission to use the port, then the VM exit, then everything else. Without an iteration to do neither is asked. */

@@ -16,6 +16,7 @@ const PAGE = 0x1000;
 /** Repeats while the counter is not 0 and, where `compares`, ZF is as the prefix wants it. Each iteration is complete before the
  *  next begins, so that a fault finds the registers as the iterations before it left them. */
 export function repeat(cpu: Cpu, i: Instruction, run: Run, element: Element, compares: boolean): void {
+  cpu.isRepeating = false;
   if (counter(cpu, i) === 0) return;
   const { rewrites } = cpu.code;
   for (;;) {
@@ -54,6 +55,7 @@ export function goesOn(cpu: Cpu, rewrites: number): boolean {
 /** Lets the instruction be the next one once more. */
 export function again(cpu: Cpu): void {
   cpu.S[EIP] = cpu.S[START_EIP];
+  cpu.isRepeating = true;
 }
 
 /** How many of `most` elements from `linear` on lie wholly in its page, below the segment's limit and without wrapping of the

