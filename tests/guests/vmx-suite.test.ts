@@ -1,0 +1,73 @@
+/** The VMX test kernels of guests/vmx-suite: every test passes, on every way of caching translations; and what is recorded of Bochs is explained. */
+import { readdirSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { assemble } from '../../src/asm/index.ts';
+import { guestFile, runBare } from './runs.ts';
+
+const FOLDER = 'vmx-suite';
+/** Tests that an image has at least, so that none is lost unseen. */
+const TESTS: Readonly<Record<string, number>> = {
+  bitmaps: 26,
+  'control-registers': 27,
+  controls: 25,
+  ept: 32,
+  events: 45,
+  fields: 14,
+  'guest-state': 48,
+  halted: 8,
+  'host-state': 20,
+  intercepts: 31,
+  invalidation: 21,
+  lifecycle: 20,
+  'msr-areas': 0, // needs the SYSENTER registers
+  pointers: 21,
+  vmxon: 32,
+  windows: 22,
+};
+
+function image(name: string): Uint8Array {
+  const include = (path: string): string | null => {
+    for (const folder of [FOLDER, 'include'])
+      try {
+        return guestFile(`${folder}/${path}`);
+      } catch {
+        // in the other one
+      }
+    return null;
+  };
+  return assemble(guestFile(`${FOLDER}/${name}.asm`), { include, file: `${name}.asm` }).bytes;
+}
+
+test('every image is listed, here and on its page', () => {
+  const files = readdirSync(new URL(`../../guests/${FOLDER}`, import.meta.url))
+    .filter((file) => file.endsWith('.asm'))
+    .map((file) => file.slice(0, -4));
+  expect(files.sort()).toEqual(Object.keys(TESTS).sort());
+  for (const name of files) expect(guestFile(`${FOLDER}/README.md`)).toContain(`| \`${name}\` |`);
+});
+
+describe.each(Object.entries(TESTS))('%s', (name, fewest) => {
+  const bytes = image(name);
+
+  test.each([
+    { kind: 'unlimited' as const },
+    { kind: 'modelled' as const, entries: 16, seed: 1 },
+    { kind: 'stalest' as const },
+  ])('passes, translations: $kind', (translationCache) => {
+    const { output, end } = runBare(bytes, { translationCache });
+    const lines = output.trimEnd().split('\n');
+    expect(lines.filter((line) => !/^(PASS|SKIP|DONE) /.test(line))).toEqual([]);
+    expect([lines.at(-1), end]).toEqual(['DONE 0 failed', 'power-off']);
+    expect(lines.filter((line) => line.startsWith('PASS')).length).toBeGreaterThanOrEqual(fewest);
+  });
+});
+
+test('what fails on Bochs is a test of its image, and is explained', () => {
+  const page = guestFile('../docs/bochs-differences.md');
+  const records = guestFile(`${FOLDER}/bochs.txt`).split('\n');
+  for (const record of records.filter((line) => line !== '' && !line.startsWith('#'))) {
+    const [, name, title] = /^([a-z-]+): (?:hangs: )?(.+)$/.exec(record) ?? [];
+    expect(guestFile(`${FOLDER}/${name}.asm`)).toContain(`test_name "${title}"`);
+    expect(page).toContain(title);
+  }
+});
