@@ -38,7 +38,9 @@ export class Judge {
   /** Regimes of each (VPID, EPTRTA), with the time at which each began. */
   readonly #regimes = new Map<string, { time: number; regime: Regime }[]>();
   /** Entries that were found good, and since when they may exist. */
-  readonly #good = new Map<string, string>();
+  readonly #good = new WeakMap<TlbEntry, Since>();
+  /** The same for reach: for which VM, by which state of ownership. */
+  readonly #within = new WeakMap<TlbEntry, { readonly vm: number; readonly version: number }>();
   #running: Running | null = null;
   #time = 0;
 
@@ -103,11 +105,10 @@ export class Judge {
   #check(entry: TlbEntry): void {
     this.#checkReach(entry);
     const since = this.#flushes.since(entry);
-    const key = JSON.stringify(entry);
-    const span = `${since.guest}/${since.ept}`;
-    if (this.#good.get(key) === span) return; // more versions can only add to what can be derived
+    const good = this.#good.get(entry);
+    if (good?.guest === since.guest && good.ept === since.ept) return; // more versions can only add to what can be derived
     const wrong = this.#underivable(entry, since);
-    if (wrong === null) this.#good.set(key, span);
+    if (wrong === null) this.#good.set(entry, since);
     else
       this.#tell(wrong, `${describe(entry)} cannot come from tables since event ${Math.max(since.guest, since.ept)}`);
   }
@@ -171,6 +172,9 @@ export class Judge {
     if (running === null || entry.eptrta !== running.eptrta) return;
     if (entry.kind !== 'linear' && entry.kind !== 'guest-physical') return;
     if (entry.kind === 'linear' && entry.vpid !== running.vpid) return;
+    const known = this.#within.get(entry);
+    const { version } = this.ownership;
+    if (known?.vm === running.vmcs && known.version === version) return;
     const rights = entry.kind === 'linear' ? entry.rights & entry.eptRights & 7 : entry.rights & 7;
     for (let frame = entry.frame; frame < entry.frame + 2 ** entry.shift; frame++) {
       const allowed = this.ownership.allowed(running.vmcs, frame);
@@ -181,6 +185,7 @@ export class Judge {
       this.#tell(property, `VM ${hex(running.vmcs)} reaches frame ${hex(frame)}, ${past}: ${describe(entry)}`);
       return;
     }
+    this.#within.set(entry, { vm: running.vmcs, version });
   }
 }
 

@@ -1,37 +1,69 @@
 /** What the memory unit has cached, as plain data. */
+import type { LinearStore } from '../mmu/linear-store.ts';
 import type { Mmu } from '../mmu/mmu.ts';
+import type { Tag } from '../mmu/space.ts';
 import { ENTRY_DIRTY, EPT_RIGHTS_SHIFT, shiftOf } from '../mmu/store.ts';
 import type { TlbEntry } from './trace-event.ts';
 
 const KINDS = ['linear', 'guest-physical', 'directory', 'ept-directory'] as const;
 const PAGE_NUMBER = 0x0fff_ffff;
+const KEYS = 0x8000_0000;
 
-/** Every translation and table entry that the processor may use, the order of the stores. */
-export function cachedTranslations(mmu: Mmu): TlbEntry[] {
-  const { linear, guestPhysical, linearStructures, eptStructures } = mmu.caches;
-  return [linear, guestPhysical, linearStructures, eptStructures].flatMap((store, n) => {
-    const kind = KINDS[n];
-    const isTable = n >= 2;
-    const found: TlbEntry[] = [];
-    for (const { plain, global } of store.spaces.all())
-      for (const tag of [plain, global])
-        for (const e of store.entries(tag)) {
-          const [, key, frame, guestFrame, flags] = store.saved(e, 0);
-          found.push({
-            kind,
-            vpid: tag.vpid,
-            eptrta: tag.eptrta,
-            global: tag.global,
-            page: key & PAGE_NUMBER,
-            shift: isTable ? 0 : kind === 'linear' ? shiftOf(key) : store.shift(e),
-            frame,
-            guestFrame,
-            rights: flags & 15,
-            eptRights: kind === 'linear' ? (flags >>> EPT_RIGHTS_SHIFT) & 7 : flags & 7,
-            dirty: (flags & ENTRY_DIRTY) !== 0,
-            level: isTable ? key >>> 28 : 0,
-          });
-        }
-    return found;
-  });
+/** Reads the caches again and again. An entry that has not changed since the last time is the same object. */
+export class CachedTranslations {
+  readonly #mmu: Mmu;
+  #last: readonly Map<number, TlbEntry>[] = KINDS.map(() => new Map());
+
+  constructor(mmu: Mmu) {
+    this.#mmu = mmu;
+  }
+
+  /** Every translation and table entry that the processor may use, in the order of the stores. */
+  read(): TlbEntry[] {
+    const { linear, guestPhysical, linearStructures, eptStructures } = this.#mmu.caches;
+    const now = KINDS.map(() => new Map<number, TlbEntry>());
+    [linear, guestPhysical, linearStructures, eptStructures].forEach((store, n) => {
+      for (const { plain, global } of store.spaces.all())
+        for (const tag of [plain, global])
+          for (const e of store.entries(tag)) {
+            const fresh = entryOf(store, n, tag, e);
+            const key = tag.id * KEYS + store.saved(e, 0)[1];
+            const old = this.#last[n].get(key);
+            now[n].set(key, old !== undefined && same(old, fresh) ? old : fresh);
+          }
+    });
+    this.#last = now;
+    return now.flatMap((entries) => [...entries.values()]);
+  }
 }
+
+function entryOf(store: LinearStore, n: number, tag: Tag, e: number): TlbEntry {
+  const kind = KINDS[n];
+  const isTable = n >= 2;
+  const [, key, frame, guestFrame, flags] = store.saved(e, 0);
+  return {
+    kind,
+    vpid: tag.vpid,
+    eptrta: tag.eptrta,
+    global: tag.global,
+    page: key & PAGE_NUMBER,
+    shift: isTable ? 0 : kind === 'linear' ? shiftOf(key) : store.shift(e),
+    frame,
+    guestFrame,
+    rights: flags & 15,
+    eptRights: kind === 'linear' ? (flags >>> EPT_RIGHTS_SHIFT) & 7 : flags & 7,
+    dirty: (flags & ENTRY_DIRTY) !== 0,
+    level: isTable ? key >>> 28 : 0,
+  };
+}
+
+/** Entries of the same tag and key. A tag without a limit keeps its number when it is emptied, so the rest is compared. */
+const same = (a: TlbEntry, b: TlbEntry): boolean =>
+  a.frame === b.frame &&
+  a.guestFrame === b.guestFrame &&
+  a.rights === b.rights &&
+  a.eptRights === b.eptRights &&
+  a.dirty === b.dirty &&
+  a.vpid === b.vpid &&
+  a.eptrta === b.eptrta &&
+  a.global === b.global;

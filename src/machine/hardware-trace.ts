@@ -3,7 +3,7 @@
 import { CR0, CR0_PG, CR3, CR4, CR4_PAE, EFER, EFER_NXE, PDPTE } from '../base/registers.ts';
 import type { TlbEvent } from '../mmu/observer.ts';
 import { PAGE_TRACKED } from '../mmu/physical-memory.ts';
-import { cachedTranslations } from './hardware-state.ts';
+import { CachedTranslations } from './hardware-state.ts';
 import type { Machine } from './machine.ts';
 import { attachOwnershipPort } from './ownership-port.ts';
 import type { TraceEvent } from './trace-event.ts';
@@ -27,9 +27,11 @@ export class HardwareTrace {
   /** Frames among them that may have changed since. */
   readonly #dirty = new Set<number>();
   #regime = '';
+  readonly #cached: CachedTranslations;
 
   constructor(machine: Machine, sink: (event: TraceEvent) => void, options: HardwareTraceOptions = {}) {
     this.#machine = machine;
+    this.#cached = new CachedTranslations(machine.cpu.mmu);
     this.#sink = sink;
     this.#snapshots = options.snapshots ?? true;
     sink({ kind: 'machine', bytes: machine.memory.bytes });
@@ -48,10 +50,18 @@ export class HardwareTrace {
     });
   }
 
+  /** Begins another trace, after the machine was restored from a state with nothing cached. */
+  restart(): void {
+    this.#known.clear();
+    this.#dirty.clear();
+    this.#regime = '';
+    this.#sink({ kind: 'machine', bytes: this.#machine.memory.bytes });
+  }
+
   /** Tells every word that has changed, and what is cached now. */
   snapshot(): void {
     this.#catchUp();
-    this.#sink({ kind: 'tlb', entries: cachedTranslations(this.#machine.cpu.mmu) });
+    this.#sink({ kind: 'tlb', entries: this.#cached.read() });
   }
 
   #walked(at: number): void {

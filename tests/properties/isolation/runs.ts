@@ -1,0 +1,94 @@
+/** Runs programs on the bare machine and in a VM of ringlet's hypervisor; what a guest could see of it, and what the judge says.
+ *  A machine serves many programs, one after the other. */
+import { Hypervisor } from '../../../src/hypervisor/hypervisor.ts';
+import type { VmState } from '../../../src/hypervisor/persist.ts';
+import type { Vm } from '../../../src/hypervisor/vm.ts';
+import { Judge, type Violation } from '../../../src/invariants/index.ts';
+import { HardwareTrace } from '../../../src/machine/hardware-trace.ts';
+import { Machine } from '../../../src/machine/machine.ts';
+import type { MachineState } from '../../../src/machine/persist.ts';
+import { RootModePort } from '../../../src/machine/root-mode-port.ts';
+import type { TranslationCacheOptions } from '../../../src/mmu/policy.ts';
+import { ENTRIES, frameAt, imageOf, LOG, LOG_END, MEMORY_BYTES, type Operation, ORIGIN } from './programs.ts';
+
+/** What a program sees, and leaves behind. */
+export interface Seen {
+  readonly log: number[];
+  readonly entries: number[];
+  readonly contents: number[];
+}
+
+export interface Ran extends Seen {
+  readonly end: string;
+  readonly violations: readonly Violation[];
+}
+
+export type Runner = (program: readonly Operation[]) => Ran;
+
+const MOST = 100_000;
+/** Two contexts of the fast tables serve a guest in two rings, two more the host. */
+export const CONTEXTS = 4;
+/** So many programs on one machine: the judge remembers all of them. */
+const PROGRAMS = 100;
+
+/** What stands in a guest's memory when it has ended. */
+export function leftBehind(read: (guestPhysical: number) => number): Seen {
+  const log: number[] = [];
+  const end = read(LOG_END);
+  for (let at = LOG; at < end && at < LOG + 0x4000; at += 4) log.push(read(at) >>> 0);
+  return {
+    log,
+    entries: ENTRIES.map((at) => read(at) >>> 0),
+    contents: Array.from({ length: 12 }, (_, f) => read(frameAt(f) + 4) >>> 0),
+  };
+}
+
+/** The bare machine. */
+export function bare(translationCache: TranslationCacheOptions): Runner {
+  let made: { machine: Machine; trace: HardwareTrace; initial: MachineState } | null = null;
+  let judge = new Judge();
+  return (program) => {
+    if (made === null) {
+      const machine = new Machine({ memory: MEMORY_BYTES, contexts: CONTEXTS, translationCache });
+      const trace = new HardwareTrace(machine, (event) => judge.add(event));
+      machine.load(Uint8Array.of(0xf4), { load: ORIGIN });
+      made = { machine, trace, initial: machine.save() };
+    }
+    const { machine, trace, initial } = made;
+    machine.restore(initial);
+    judge = new Judge();
+    trace.restart();
+    machine.memory.writeBytes(ORIGIN, imageOf(program));
+    const end = machine.run({ maxInstructions: MOST }).kind;
+    trace.snapshot();
+    return { end, ...leftBehind((at) => machine.memory.read32(at)), violations: judge.violations };
+  };
+}
+
+/** A VM of ringlet's hypervisor; `largePages`: EPT maps 2 MiB at once. */
+export function nested(translationCache: TranslationCacheOptions, largePages = false): Runner {
+  let made: { hypervisor: Hypervisor; vm: Vm; judge: Judge; trace: HardwareTrace; initial: VmState } | null = null;
+  let count = 0;
+  return (program) => {
+    if (made === null || ++count % PROGRAMS === 0) {
+      const machine = new Machine({ memory: 0x60_0000, contexts: CONTEXTS, translationCache });
+      const judge = new Judge();
+      const trace = new HardwareTrace(machine, (event) => judge.add(event));
+      const hypervisor = new Hypervisor(new RootModePort(machine));
+      const image = Uint8Array.of(0xf4);
+      const vm = hypervisor.createVm({ memory: MEMORY_BYTES, image, load: ORIGIN, largePages });
+      made = { hypervisor, vm, judge, trace, initial: hypervisor.save(vm) };
+    }
+    const { hypervisor, vm, judge, trace, initial } = made;
+    hypervisor.restore(vm, initial);
+    vm.memory.writeBytes(ORIGIN, imageOf(program));
+    const before = judge.violations.length;
+    hypervisor.run({ maxInstructions: MOST });
+    trace.snapshot();
+    return {
+      end: vm.stopReason?.kind ?? 'limit',
+      ...leftBehind((at) => vm.memory.read32(at)),
+      violations: judge.violations.slice(before),
+    };
+  };
+}
