@@ -159,6 +159,7 @@ export const BREAKS: Readonly<Record<string, Break>> = {
   'entry.must-be-one': one(F.VM_ENTRY_CONTROLS, ENTRY_VALUE & ~1),
   'entry.must-be-zero': one(F.VM_ENTRY_CONTROLS, ENTRY_VALUE | 0x200),
   'entry.injection.type': one(INFO, 0x8000_0120),
+  'entry.injection.other-vector': one(INFO, 0x8000_0701),
   'entry.injection.nmi-vector': one(INFO, 0x8000_0203),
   'entry.injection.exception-vector': one(INFO, 0x8000_0320),
   'entry.injection.error-code-missing': one(INFO, 0x8000_030d),

@@ -225,6 +225,7 @@ const wantsErrorCode = (v: EntryView) =>
   v.injectedType === T.HARDWARE_EXCEPTION &&
   v.injectedVector < 32 &&
   ((WITH_ERROR_CODE >>> v.injectedVector) & 1) !== 0;
+const hasTrapFlag = (v: EntryView) => (v.capabilities.primary.allowed1 & PRIMARY.MONITOR_TRAP_FLAG) !== 0;
 const software = (v: EntryView) => v.injectedType >= T.SOFTWARE_INTERRUPT && v.injectedType <= T.SOFTWARE_EXCEPTION;
 
 export const entryControls: readonly EntryCheck[] = [
@@ -233,8 +234,15 @@ export const entryControls: readonly EntryCheck[] = [
     'entry.injection.type',
     ENTRY,
     [INFO],
-    (v) => !v.injects || (v.injectedType !== 1 && v.injectedType !== T.OTHER_EVENT),
+    (v) => !v.injects || (v.injectedType !== 1 && (v.injectedType !== T.OTHER_EVENT || hasTrapFlag(v))),
     (v) => `bits 10:8 (type) must not be ${v.injectedType}: 1 is reserved, 7 needs the monitor trap flag`,
+  ),
+  check(
+    'entry.injection.other-vector',
+    ENTRY,
+    [INFO],
+    (v) => !v.injects || v.injectedType !== T.OTHER_EVENT || v.injectedVector === 0,
+    (v) => `type 7 (other event) must have vector 0, a pending MTF VM exit; it has ${v.injectedVector}`,
   ),
   check(
     'entry.injection.nmi-vector',
