@@ -21,6 +21,7 @@ import {
   FLAG_KIND,
   FLAG_RF,
   FLAG_TF,
+  INTERRUPTIBILITY,
   MODE,
   REGISTER_FILE_WORDS,
   SEG_ACCESS,
@@ -47,6 +48,9 @@ import { keepsMode } from './mode.ts';
 import type { ProcessorModel } from './model.ts';
 import type { ExecutionMonitor, ProcessorEvent } from './monitor.ts';
 import type { CpuObserver } from './observer.ts';
+
+/** Interruptibility. */
+const BLOCKING_BY_NMI = 8;
 
 /** Where a processor gets the vector of an external interrupt from (INTA cycle). */
 export interface InterruptController {
@@ -88,6 +92,10 @@ export class Cpu {
   delivering: ProcessorEvent | null = null;
   /** Level of the processor's INTR pin. */
   interruptLine = false;
+  /** An NMI has arrived and is not taken yet. */
+  nmiPending = false;
+  /** The instruction that has just faulted is an IRET that ended blocking by NMI. */
+  nmiUnblocked = false;
   /** Model-specific registers by index that are not in the register file, as two halves (msr.ts). */
   readonly msrs = new Map<number, { lo: number; hi: number }>();
 
@@ -155,6 +163,10 @@ export class Cpu {
     S[67] = 0xffff; // IDTR limit
     S[EAX + 2] = this.model.signature;
     S[MODE] = -1;
+    this.msrs.clear();
+    this.nmiPending = false;
+    this.delivering = null;
+    this.monitor?.reset();
     this.mmu.selectContext();
   }
 
@@ -216,7 +228,7 @@ export class Cpu {
     const due = enabled
       ? this.interruptLine || monitor?.windowWanted === true
       : this.interruptLine && monitor?.interruptsExit === true;
-    if (due) this.S[EVENTS] |= EVENT_INTERRUPT;
+    if (due || this.nmiDue) this.S[EVENTS] |= EVENT_INTERRUPT;
     else this.S[EVENTS] &= ~EVENT_INTERRUPT;
   }
 
@@ -225,6 +237,26 @@ export class Cpu {
   boundaryFlags(): number {
     const between = this.isRepeating && this.S[EIP] === this.S[START_EIP];
     return between ? this.getFlags() | FLAG_RF : this.getFlags();
+  }
+
+  /** An edge on the NMI pin. */
+  signalNmi(): void {
+    this.nmiPending = true;
+    this.updateInterruptEvent();
+  }
+
+  /** An NMI waits and none is being handled; a guest with virtual NMIs does not block real ones. */
+  get nmiDue(): boolean {
+    return (
+      this.nmiPending && ((this.S[INTERRUPTIBILITY] & BLOCKING_BY_NMI) === 0 || this.monitor?.virtualNmis === true)
+    );
+  }
+
+  /** What IRET does to blocking by NMI, before EFLAGS are set. True if there was one and it has ended. */
+  endNmiBlocking(): boolean {
+    if ((this.S[INTERRUPTIBILITY] & BLOCKING_BY_NMI) === 0 || this.monitor?.iretUnblocksNmis === false) return false;
+    this.S[INTERRUPTIBILITY] &= ~BLOCKING_BY_NMI;
+    return true;
   }
 
   // ---- privilege, modes ----

@@ -25,6 +25,10 @@ export interface ExecutionMonitor {
   readonly nonRoot: boolean;
   /** In non-root operation with external-interrupt exiting: a raised interrupt line ends it whatever IF says. */
   readonly interruptsExit: boolean;
+  /** In non-root operation with virtual NMIs: blocking by NMI is about those, real ones are not blocked. */
+  readonly virtualNmis: boolean;
+  /** IRET ends blocking by NMI: everywhere but in a guest whose NMIs exit and are not virtual. */
+  readonly iretUnblocksNmis: boolean;
   /** In non-root operation with interrupt-window exiting: to be asked as soon as IF is set. */
   readonly windowWanted: boolean;
 
@@ -71,4 +75,6 @@ export interface ExecutionMonitor {
   boundary(): boolean;
   /** Retired-instruction time of the next timer-like event (preemption timer), Infinity if none. */
   nextDeadline(): number;
+  /** Power-up: out of VMX operation. */
+  reset(): void;
 }

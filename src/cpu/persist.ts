@@ -110,6 +110,8 @@ export type CpuState = { readonly [name in WordName]: number } & { readonly [nam
   readonly pendingDebug: number;
   /** Level of the INTR pin. */
   readonly interruptLine: boolean;
+  /** An NMI waits. */
+  readonly nmiPending: boolean;
   /** The execution monitor wants to look at the next instruction boundary. */
   readonly boundaryWanted: boolean;
   /** Time-stamp counter minus virtual time. */
@@ -146,6 +148,7 @@ export function saveCpu(cpu: Cpu): CpuState {
     activity: S[ACTIVITY],
     interruptibility: S[INTERRUPTIBILITY],
     interruptLine: cpu.interruptLine,
+    nmiPending: cpu.nmiPending,
     boundaryWanted: (S[EVENTS] & EVENT_BOUNDARY) !== 0,
     tscOffset: cpu.tscOffset,
     msrs: saveMsrs(cpu),
@@ -179,6 +182,7 @@ export function restoreCpu(cpu: Cpu, state: Unvalidated<CpuState>): void {
   const pendingDebug = integer(state.pendingDebug, 'cpu.pendingDebug', 0, PENDING);
   if ((pendingDebug & ~PENDING) !== 0) throw new InvalidInput('cpu.pendingDebug: reserved bits must be 0');
   const interruptLine = boolean(state.interruptLine, 'cpu.interruptLine');
+  const nmiPending = boolean(state.nmiPending, 'cpu.nmiPending');
   const boundaryWanted = boolean(state.boundaryWanted, 'cpu.boundaryWanted');
   const tscOffset = integer(state.tscOffset, 'cpu.tscOffset', -Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
   checkControl(cpu, next, eflags, cpl);
@@ -197,6 +201,7 @@ export function restoreCpu(cpu: Cpu, state: Unvalidated<CpuState>): void {
   cpu.isRepeating = false;
   debugRegistersChanged(cpu);
   cpu.interruptLine = interruptLine;
+  cpu.nmiPending = nmiPending;
   cpu.tscOffset = tscOffset;
   cpu.delivering = null;
   cpu.updateInterruptEvent();

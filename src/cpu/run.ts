@@ -21,7 +21,7 @@ import type { Cpu } from './cpu.ts';
 import { debugBoundary } from './debugging/boundary.ts';
 import { needsSteps } from './debugging/state.ts';
 import { breaksBefore, stepDebugged } from './debugging/step.ts';
-import { dispatch, exceptionEvent } from './far/events.ts';
+import { dispatch, exceptionEvent, takeNmi } from './far/events.ts';
 import { interpret } from './interpreter.generated.ts';
 import { MODE_SINGLE } from './mode.ts';
 import { BLOCK_LIMIT } from './records.ts';
@@ -123,9 +123,11 @@ function deliverSignal(cpu: Cpu): void {
   const { signal } = cpu;
   if (signal.kind !== SIGNAL_EXCEPTION) {
     cpu.monitor?.eptEvent();
+    cpu.nmiUnblocked = false;
     return;
   }
   dispatch(cpu, exceptionEvent(cpu, signal));
+  cpu.nmiUnblocked = false;
 }
 
 /** What happens between two instructions (SDM Vol. 3, "Priority Among Concurrent Events"). Null: go on;
@@ -138,7 +140,10 @@ function boundary(cpu: Cpu): RunEnd | 'again' | null {
   }
   if (S[EVENTS] & EVENT_DEBUG && debugBoundary(cpu)) return 'again';
   if (S[EVENTS] & (EVENT_BOUNDARY | EVENT_INTERRUPT) && cpu.monitor?.boundary()) return null;
-  if (S[ACTIVITY] > ACTIVITY_HLT) return S[ACTIVITY] === ACTIVITY_SHUTDOWN ? 'shutdown' : 'halted'; // interrupts do not end these
+  if (S[EVENTS] & EVENT_INTERRUPT && takeNmi(cpu)) return S[EVENTS] & EVENT_DEBUG ? 'again' : null;
+  // Interrupts do not end these; that of a guest is its hypervisor's matter.
+  if (S[ACTIVITY] > ACTIVITY_HLT)
+    return S[ACTIVITY] === ACTIVITY_SHUTDOWN && cpu.monitor?.nonRoot !== true ? 'shutdown' : 'halted';
   const shadow = S[INTERRUPTIBILITY] & SHADOW;
   if (S[EVENTS] & EVENT_INTERRUPT && cpu.interruptLine && (S[EFLAGS] & FLAG_IF) !== 0 && shadow === 0) {
     wake(cpu);

@@ -142,6 +142,11 @@ export class Machine {
     }
   }
 
+  /** An edge on the processor's NMI pin. */
+  nmi(): void {
+    this.cpu.signalNmi();
+  }
+
   /** Executes one instruction (or delivers one pending event and executes the first instruction of its handler). */
   step(): StopReason {
     return this.run({ maxInstructions: 1 });
@@ -239,7 +244,7 @@ export class Machine {
 
   /** A halted processor takes interrupts, or in non-root operation whatever the monitor waits for. */
   #canWake(): boolean {
-    return (this.cpu.S[EFLAGS] & FLAG_IF) !== 0 || (this.cpu.monitor?.nonRoot ?? false);
+    return this.cpu.nmiDue || (this.cpu.S[EFLAGS] & FLAG_IF) !== 0 || (this.cpu.monitor?.nonRoot ?? false);
   }
 
   /** Virtual time of the next alarm, or of the end of the preemption timer. */

@@ -1,6 +1,7 @@
 /** Events in non-root operation (SDM Vol. 3, "Exceptions", "External Interrupts", "Other Causes of VM Exits"): what exits,
  *  and what is looked at between two instructions. */
 import {
+  ACTIVITY,
   EFLAGS,
   EIP,
   EVENT_BOUNDARY,
@@ -11,19 +12,22 @@ import {
   START_EIP,
 } from '../base/registers.ts';
 import { DB, PF, SIGNAL_EPT_MISCONFIGURATION } from '../base/signal.ts';
+import { takeNmi } from '../cpu/far/events.ts';
 import type { ProcessorEvent } from '../cpu/monitor.ts';
 import type { VmxContext } from './context.ts';
 import {
+  ACTIVITY_HLT,
   BLOCKING_BY_MOV_SS,
   BLOCKING_BY_NMI,
   BLOCKING_BY_STI,
   INTERRUPTION_ERROR_CODE,
+  INTERRUPTION_NMI_UNBLOCKING,
   INTERRUPTION_TYPE,
   PIN_BASED,
   PRIMARY,
   VM_EXIT,
 } from './controls.ts';
-import { exitAtBoundary, exitEpt, exitEvent, exitInstruction } from './exit.ts';
+import { exitAtBoundary, exitEpt, exitEvent, exitInstruction, unblockedNmi } from './exit.ts';
 import { EXIT } from './exit-reasons.ts';
 import * as W from './words.ts';
 
@@ -91,7 +95,7 @@ export function eptEvent(x: VmxContext): void {
     return;
   }
   w[W.W_GUEST_LINEAR] = signal.linear;
-  exitEpt(x, EXIT.EPT_VIOLATION, signal.qualification);
+  exitEpt(x, EXIT.EPT_VIOLATION, signal.qualification | (unblockedNmi(x) ? INTERRUPTION_NMI_UNBLOCKING : 0));
 }
 
 /** External interrupts exit, whatever RFLAGS.IF says. */
@@ -107,7 +111,15 @@ export function trapFlagExit(x: VmxContext): boolean {
   return true;
 }
 
-/** Between two instructions, in the order of priority: preemption timer, NMI window, interrupt window, external interrupt. */
+/** Real NMIs all exit: what is blocked are virtual ones. */
+export const virtualNmis = (x: VmxContext): boolean => x.nonRoot && pin(x, PIN_BASED.VIRTUAL_NMIS);
+
+/** "IRET": with NMI exiting it ends the blocking of virtual NMIs only. */
+export const iretUnblocksNmis = (x: VmxContext): boolean =>
+  !x.nonRoot || !pin(x, PIN_BASED.NMI_EXITING) || pin(x, PIN_BASED.VIRTUAL_NMIS);
+
+/** Between two instructions, in the order of priority: preemption timer, NMI window, NMI, interrupt window, external interrupt.
+ *  Windows and interrupts do not end the shutdown and wait-for-SIPI states. */
 export function boundary(x: VmxContext): boolean {
   if (!x.nonRoot) {
     x.cpu.S[EVENTS] &= ~EVENT_BOUNDARY;
@@ -119,11 +131,15 @@ export function boundary(x: VmxContext): boolean {
     return true;
   }
   const blocking = S[INTERRUPTIBILITY];
-  if (x.primary(PRIMARY.NMI_WINDOW_EXITING) && (blocking & (BLOCKING_BY_NMI | BLOCKING_BY_MOV_SS)) === 0) {
+  const awake = S[ACTIVITY] <= ACTIVITY_HLT;
+  const shadow = blocking & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
+  // "A logical processor may also prevent such a VM exit if there is blocking of events by STI": this one does, and keeps NMIs out.
+  if (awake && x.primary(PRIMARY.NMI_WINDOW_EXITING) && (blocking & BLOCKING_BY_NMI) === 0 && shadow === 0) {
     exitAtBoundary(x, EXIT.NMI_WINDOW, 0);
     return true;
   }
-  if ((blocking & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS)) === 0) {
+  if (takeNmi(x.cpu)) return true;
+  if (awake && shadow === 0) {
     if ((S[EFLAGS] & FLAG_IF) !== 0 && windowWanted(x)) {
       exitAtBoundary(x, EXIT.INTERRUPT_WINDOW, 0);
       return true;

@@ -53,6 +53,7 @@ import type { VmxContext } from './context.ts';
 import {
   BLOCKING_BY_NMI,
   INTERRUPTION_ERROR_CODE,
+  INTERRUPTION_NMI_UNBLOCKING,
   INTERRUPTION_TYPE,
   INTERRUPTION_VALID,
   PIN_BASED,
@@ -114,6 +115,7 @@ export function exitEvent(
   const w = x.words;
   w[W.W_EXIT_INFO] = info | INTERRUPTION_VALID;
   if ((info & INTERRUPTION_ERROR_CODE) !== 0) w[W.W_EXIT_ERROR_CODE] = errorCode;
+  if (unblockedNmi(x)) w[W.W_EXIT_INFO] |= INTERRUPTION_NMI_UNBLOCKING;
   recordVectoring(x);
   if (length > 0) w[W.W_LENGTH] = length;
   const detect = (info & 0x7ff) === HARDWARE_DB && (qualification & DEBUG_BD) !== 0; // general detect is a fault
@@ -131,6 +133,10 @@ export function exitEpt(x: VmxContext, reason: number, qualification: number): v
   const fault = event === null || isFault(event.type, event.vector);
   leave(x, reason, qualification, x.cpu.S[EIP], fault ? flags | FLAG_RF : flags);
 }
+
+/** An IRET has ended blocking by NMI and then faulted: the hypervisor that removes the cause has to bring the blocking back. Undefined
+ *  during the delivery of an event, as for the double fault: 0. */
+export const unblockedNmi = (x: VmxContext): boolean => x.cpu.nmiUnblocked && x.cpu.delivering === null;
 
 /** RF is 1 in the flags that are saved for a fault (SDM Vol. 3, "Saving RIP, RSP, RFLAGS, and SSP"). */
 const isFault = (type: number, vector: number): boolean =>

@@ -36,6 +36,14 @@ export class Vmx implements ExecutionMonitor {
     return events.interruptsExit(this.context);
   }
 
+  get virtualNmis(): boolean {
+    return events.virtualNmis(this.context);
+  }
+
+  get iretUnblocksNmis(): boolean {
+    return events.iretUnblocksNmis(this.context);
+  }
+
   get windowWanted(): boolean {
     return events.windowWanted(this.context);
   }
@@ -141,6 +149,12 @@ export class Vmx implements ExecutionMonitor {
   /** Power-up: out of VMX operation, everything forgotten but what firmware did. */
   reset(): void {
     const x = this.context;
+    const { mmu } = x.cpu;
+    mmu.vpid = 0;
+    mmu.eptEnabled = false;
+    mmu.vmTransition();
+    mmu.invvpid(2, 0, 0);
+    mmu.invept(2, 0, 0);
     x.store.drop();
     x.setCurrent(null);
     x.vmxonPointer = NO_POINTER;

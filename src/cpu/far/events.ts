@@ -15,7 +15,20 @@ import {
   INTERRUPTIBILITY,
   START_EIP,
 } from '../../base/registers.ts';
-import { DB, DE, DF, GP, NP, PF, SIGNAL_EXCEPTION, SIGNAL_EXITED, type Signal, SS, TS } from '../../base/signal.ts';
+import {
+  DB,
+  DE,
+  DF,
+  GP,
+  NMI,
+  NP,
+  PF,
+  SIGNAL_EXCEPTION,
+  SIGNAL_EXITED,
+  type Signal,
+  SS,
+  TS,
+} from '../../base/signal.ts';
 import type { Cpu } from '../cpu.ts';
 import { forgetTrap, noteDebugException } from '../debugging/state.ts';
 import type { Instruction } from '../instruction.ts';
@@ -26,6 +39,9 @@ import { quickInterrupt } from './quick.ts';
 
 const BLOCKING_BY_NMI = 8;
 const ACTIVITY_SHUTDOWN = 2;
+const ACTIVITY_WAIT_FOR_SIPI = 3;
+/** Blocking by STI and by MOV SS: on this processor both keep NMIs out, too. */
+const SHADOW = 3;
 
 /** Classes of the double-fault table. */
 const BENIGN = 0;
@@ -67,6 +83,16 @@ export function exceptionEvent(cpu: Cpu, signal: Signal): ProcessorEvent {
     address: signal.vector === PF ? signal.linear : 0,
     ...(signal.vector === DB ? { debug: DEBUG_BD } : {}),
   };
+}
+
+/** Takes an NMI that waits, if nothing blocks it: VM exit or delivery. */
+export function takeNmi(cpu: Cpu): boolean {
+  const { S } = cpu;
+  if (!cpu.nmiDue || (S[INTERRUPTIBILITY] & SHADOW) !== 0 || S[ACTIVITY] === ACTIVITY_WAIT_FOR_SIPI) return false;
+  cpu.nmiPending = false;
+  cpu.updateInterruptEvent();
+  dispatch(cpu, { vector: NMI, type: NMI_EVENT, errorCode: -1, instructionLength: 0, address: 0 });
+  return true;
 }
 
 /** Brings `event` to its end: exit, handler, or shutdown. S[EIP] names the instruction that it belongs to (types 4 to 6: the one

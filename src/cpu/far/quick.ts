@@ -124,7 +124,7 @@ export function quickReturn(cpu: Cpu, writable: number): boolean {
   S[ESP] = words[k + 3];
   setFlat(S, CS, cs, code);
   setFlat(S, SS_, ss, DATA3);
-  S[INTERRUPTIBILITY] &= ~8;
+  cpu.endNmiBlocking();
   cpu.setCpl(3);
   cpu.setFlags(flags);
   return true;

@@ -58,8 +58,21 @@ function returnFar(cpu: Cpu, size: 2 | 4, release: number): void {
   } else protectedReturn(cpu, size, selector, offset, 2 * size, release, cpu.getFlags());
 }
 
-/** Blocking by NMI ends with the IRET that succeeds. (Silicon also ends it with one that faults.) */
+/** Blocking by NMI ends with an IRET, even with one that faults (SDM Vol. 3, "Handling Multiple NMIs"). */
 export function iret(cpu: Cpu, i: Instruction): void {
+  if ((cpu.S[INTERRUPTIBILITY] & BLOCKING_BY_NMI) === 0) {
+    interruptReturn(cpu, i);
+    return;
+  }
+  try {
+    interruptReturn(cpu, i);
+  } catch (thrown) {
+    if (thrown === cpu.signal) cpu.nmiUnblocked = cpu.endNmiBlocking();
+    throw thrown;
+  }
+}
+
+function interruptReturn(cpu: Cpu, i: Instruction): void {
   checkSensitive(cpu, 'IRET');
   if (!isProtected(cpu)) iretReal(cpu, i.operandSize);
   else if (cpu.S[EFLAGS] & FLAG_NT) returnFromTask(cpu);
@@ -123,7 +136,7 @@ function refuseAlignmentCheck(cpu: Cpu, cpl: number, flags: number): void {
 }
 
 function finishIret(cpu: Cpu, flags: number): void {
-  cpu.S[INTERRUPTIBILITY] &= ~BLOCKING_BY_NMI;
+  cpu.endNmiBlocking();
   cpu.setFlags(flags);
 }
 
