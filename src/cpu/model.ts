@@ -54,6 +54,7 @@ export const FEATURES = {
   VMX: bit(1, 'ecx', 5, CR4_VMXE),
   SMEP: bit(7, 'ebx', 7, CR4_SMEP),
   SMAP: bit(7, 'ebx', 20, CR4_SMAP),
+  RDTSCP: bit(0x8000_0001, 'edx', 27),
 } as const satisfies Record<string, FeatureBit>;
 
 export type Feature = keyof typeof FEATURES;
@@ -69,6 +70,11 @@ export interface MsrRow {
   readonly writable: { readonly lo: number; readonly hi: number };
 }
 
+/** What there was in VMX when processors of that kind came out: the first ones; those that brought EPT and VPID, up to unrestricted
+ *  guest; those that brought accessed and dirty flags for EPT, the page-modification log, VMCS shadowing and a virtual APIC; all that
+ *  ringlet has. */
+export type VmxGeneration = 'first' | 'ept' | 'pml' | 'all';
+
 export interface ProcessorModel {
   /** As `--cpu` takes it. */
   readonly name: string;
@@ -79,6 +85,10 @@ export interface ProcessorModel {
   /** Family, model and stepping in the format of CPUID.1:EAX, which EDX also holds after reset. */
   readonly signature: number;
   readonly features: ReadonlySet<Feature>;
+  /** Which VMX it has, with feature VMX. */
+  readonly vmx: VmxGeneration;
+  /** Version of architectural performance monitoring (CPUID leaf 0Ah); 0: none. */
+  readonly performanceMonitoring: 0 | 2;
   /** MAXPHYADDR. */
   readonly physicalAddressBits: number;
   /** Storage MSRs; those with behaviour (TSC, SYSENTER, VMX) follow from the features. */
@@ -86,13 +96,36 @@ export interface ProcessorModel {
 }
 
 const NONE = { lo: 0, hi: 0 };
+const ALL = { lo: -1, hi: 0 };
+/** IA32_PAT after reset: WB WT UC− UC, twice. */
+const PAT_RESET = { lo: 0x0007_0406, hi: 0x0007_0406 };
+const PAT_WRITABLE = { lo: 0x0707_0707, hi: 0x0707_0707 };
+/** General-purpose performance counters. They can be set and read; there is no event that they could count. */
+export const PERFORMANCE_COUNTERS = 2;
+/** Bit 21, a lock of some processors, and reserved bits 63:32 aside. */
+const EVENT_SELECT = { lo: ~(1 << 21), hi: 0 };
+/** A bit for each general-purpose counter. */
+const EACH_COUNTER = { lo: (1 << PERFORMANCE_COUNTERS) - 1, hi: 0 };
 
 /** MSRs that every family 6 processor has. */
 const familySixMsrs: readonly MsrRow[] = [
   { index: 0x17, name: 'IA32_PLATFORM_ID', reset: NONE, writable: NONE },
   // Software writes 0, executes CPUID and reads the microcode revision. There is no microcode: it stays 0.
   { index: 0x8b, name: 'IA32_BIOS_SIGN_ID', reset: NONE, writable: NONE },
+  { index: 0xc1, name: 'IA32_PMC0', reset: NONE, writable: ALL },
+  { index: 0xc2, name: 'IA32_PMC1', reset: NONE, writable: ALL },
+  { index: 0x186, name: 'IA32_PERFEVTSEL0', reset: NONE, writable: EVENT_SELECT },
+  { index: 0x187, name: 'IA32_PERFEVTSEL1', reset: NONE, writable: EVENT_SELECT },
 ];
+
+/** What architectural performance monitoring of version 2 adds. */
+const performanceMsrs: readonly MsrRow[] = [
+  { index: 0x38e, name: 'IA32_PERF_GLOBAL_STATUS', reset: NONE, writable: NONE },
+  { index: 0x38f, name: 'IA32_PERF_GLOBAL_CTRL', reset: EACH_COUNTER, writable: EACH_COUNTER },
+  { index: 0x390, name: 'IA32_PERF_GLOBAL_OVF_CTRL', reset: NONE, writable: EACH_COUNTER },
+];
+const patMsr: MsrRow = { index: 0x277, name: 'IA32_PAT', reset: PAT_RESET, writable: PAT_WRITABLE };
+const tscAuxMsr: MsrRow = { index: 0xc000_0103, name: 'IA32_TSC_AUX', reset: NONE, writable: ALL };
 
 const pentiumPro = {
   vendor: 'GenuineIntel',
@@ -105,18 +138,41 @@ const pentiumPro = {
 // Left out of a real Pentium Pro, because ringlet does not have them yet: FPU, VME, PAE, MCE, APIC, SEP, MTRR, MCA.
 const pentiumProFeatures: readonly Feature[] = ['DE', 'PSE', 'TSC', 'MSR', 'CX8', 'PGE', 'CMOV'];
 
-/** A Pentium Pro without floating point, with VMX: the default. */
-export const defaultModel: ProcessorModel = {
+const vmxFeatures: readonly Feature[] = [...pentiumProFeatures, 'PAT', 'VMX'];
+
+/** The same core with the VMX of a generation, and what came with it. */
+const withVmx = (name: string, vmx: VmxGeneration, more: readonly Feature[]): ProcessorModel => ({
   ...pentiumPro,
-  name: 'p6-vmx',
-  features: new Set<Feature>([...pentiumProFeatures, 'VMX']),
+  name,
+  features: new Set<Feature>([...vmxFeatures, ...more]),
+  vmx,
+  performanceMonitoring: 2,
+  msrs: [...familySixMsrs, ...performanceMsrs, patMsr, ...(more.includes('RDTSCP') ? [tscAuxMsr] : [])],
+});
+
+/** A Pentium Pro without floating point, with all of VMX that there is: the default. */
+export const defaultModel: ProcessorModel = withVmx('p6-vmx', 'all', ['RDTSCP']);
+
+/** With VMX as the first processors had it: no EPT, no VPID, no unrestricted guest. */
+export const firstVmxModel: ProcessorModel = withVmx('p6-vmx-first', 'first', []);
+
+/** With EPT, VPID and unrestricted guest, but neither accessed and dirty flags nor what came after them. */
+export const eptModel: ProcessorModel = withVmx('p6-vmx-ept', 'ept', ['RDTSCP']);
+
+/** With accessed and dirty flags for EPT, page-modification log, VMCS shadowing and virtual APIC. */
+export const pmlModel: ProcessorModel = withVmx('p6-vmx-pml', 'pml', ['RDTSCP']);
+
+/** Without VMX. */
+export const plainModel: ProcessorModel = {
+  ...pentiumPro,
+  name: 'p6',
+  features: new Set(pentiumProFeatures),
+  vmx: 'all',
+  performanceMonitoring: 0,
 };
 
-/** The same without VMX. */
-export const plainModel: ProcessorModel = { ...pentiumPro, name: 'p6', features: new Set(pentiumProFeatures) };
-
 /** Every model, by the name that `--cpu` takes. */
-export const processorModels: readonly ProcessorModel[] = [defaultModel, plainModel];
+export const processorModels: readonly ProcessorModel[] = [defaultModel, firstVmxModel, eptModel, pmlModel, plainModel];
 
 /** The model of that name. */
 export function processorModel(name: string): ProcessorModel {
@@ -143,6 +199,11 @@ export interface CpuidResult {
 }
 
 const HIGHEST_EXTENDED = 0x8000_0008;
+/** Architectural Performance Monitoring Leaf. */
+const PERFORMANCE_LEAF = 0xa;
+/** Bits of a performance counter; events that leaf 0Ah speaks of. */
+const COUNTER_BITS = 40;
+const EVENTS_LISTED = 7;
 
 /** What CPUID returns for a leaf (EAX) and a sub-leaf (ECX). A basic leaf that is too high yields the highest one,
  *  as on Intel processors; so does an extended one. */
@@ -154,8 +215,11 @@ export function cpuid(model: ProcessorModel, leaf: number, subleaf: number): Cpu
 }
 
 function highestBasicLeaf(model: ProcessorModel): number {
-  let highest = 1;
-  for (const feature of model.features) highest = Math.max(highest, FEATURES[feature].leaf);
+  let highest = model.performanceMonitoring > 0 ? PERFORMANCE_LEAF : 1;
+  for (const feature of model.features) {
+    const { leaf } = FEATURES[feature];
+    if (leaf < 0x8000_0000) highest = Math.max(highest, leaf);
+  }
   return highest;
 }
 
@@ -166,6 +230,9 @@ function knownLeaf(model: ProcessorModel, leaf: number, subleaf: number): CpuidR
     [r.ebx, r.edx, r.ecx] = words(model.vendor, 3);
   } else if (leaf === 1) {
     r.eax = model.signature;
+  } else if (leaf === PERFORMANCE_LEAF && model.performanceMonitoring > 0) {
+    r.eax = model.performanceMonitoring | (PERFORMANCE_COUNTERS << 8) | (COUNTER_BITS << 16) | (EVENTS_LISTED << 24);
+    r.ebx = (1 << EVENTS_LISTED) - 1; // none of these events is available
   } else if (leaf === 0x8000_0000) {
     r.eax = HIGHEST_EXTENDED | 0;
   } else if (leaf >= 0x8000_0002 && leaf <= 0x8000_0004) {

@@ -1,3 +1,4 @@
+import type { U64 } from '../base/int.ts';
 import type { Instruction } from './instruction.ts';
 import type { ExitName } from './rows.ts';
 
@@ -56,8 +57,10 @@ export interface ExecutionMonitor {
   /** MSRs that belong to VMX (3Ah, 480h …): undefined if not one of them. */
   readMsr(index: number): { lo: number; hi: number } | undefined;
   writeMsr(index: number, lo: number, hi: number): boolean;
-  /** TSC as software sees it now, given the processor's own (offset applied in non-root operation). */
-  adjustTsc(tsc: number): number;
+  /** TSC as a guest sees it, given the processor's own: scaled and moved as the controls say. */
+  adjustTsc(tsc: U64): U64;
+  /** RDTSCP exists: in non-root operation only if a control enables it. */
+  readonly rdtscpEnabled: boolean;
 
   /** An event is about to be delivered (exception bitmap, external-interrupt and NMI exiting). */
   interceptEvent(event: ProcessorEvent): boolean;
@@ -73,6 +76,8 @@ export interface ExecutionMonitor {
   trapFlagExit(): boolean;
   /** EVENT_BOUNDARY is set, or before an interrupt is taken: windows, preemption timer, MTF, injection leftovers. */
   boundary(): boolean;
+  /** Power-up: out of VMX operation. */
+  reset(): void;
   /** Retired-instruction time of the next timer-like event (preemption timer), Infinity if none. */
   nextDeadline(): number;
   /** Power-up: out of VMX operation. */

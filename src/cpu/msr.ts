@@ -7,12 +7,17 @@ import type { ProcessorModel } from './model.ts';
 import type { ExecutionMonitor } from './monitor.ts';
 
 export const IA32_TIME_STAMP_COUNTER = 0x10;
+export const IA32_PMC0 = 0xc1;
 export const IA32_SYSENTER_CS = 0x174;
 export const IA32_SYSENTER_ESP = 0x175;
 export const IA32_SYSENTER_EIP = 0x176;
 export const IA32_DEBUGCTL = 0x1d9;
 /** Bits of IA32_DEBUGCTL: single step on branches. There are no last-branch records. */
 export const DEBUGCTL_BITS = 2;
+export const IA32_PAT = 0x277;
+export const IA32_PERF_GLOBAL_CTRL = 0x38f;
+export const IA32_EFER = 0xc000_0080;
+export const IA32_TSC_AUX = 0xc000_0103;
 
 const SYSENTER_WORD = new Map([
   [IA32_SYSENTER_CS, SYSENTER_CS],
@@ -35,7 +40,7 @@ export interface MsrOwner {
 /** The register's value, or null where RDMSR raises #GP(0). */
 export function readMsr(cpu: MsrOwner, index: number): U64 | null {
   const { features, msrs } = cpu.model;
-  if (index === IA32_TIME_STAMP_COUNTER && features.has('TSC')) return tscHalves(timeStampCounter(cpu));
+  if (index === IA32_TIME_STAMP_COUNTER && features.has('TSC')) return timeStampCounter(cpu);
   const word = SYSENTER_WORD.get(index);
   if (word !== undefined) return features.has('SEP') ? { lo: cpu.S[word], hi: 0 } : null;
   if (index === IA32_DEBUGCTL) return { lo: cpu.S[DEBUGCTL], hi: 0 };
@@ -64,13 +69,23 @@ export function writeMsr(cpu: MsrOwner, index: number, lo: number, hi: number): 
   if (cpu.monitor?.readMsr(index) !== undefined) return cpu.monitor.writeMsr(index, lo, hi);
   const row = msrs.find((r) => r.index === index);
   if (row === undefined || (lo & ~row.writable.lo) !== 0 || (hi & ~row.writable.hi) !== 0) return false;
+  if (index === IA32_PAT && !(isMemoryTypes(lo) && isMemoryTypes(hi))) return false;
   cpu.msrs.set(index, { lo: lo | 0, hi: hi | 0 });
   return true;
 }
 
-/** The time-stamp counter as software sees it: in VMX non-root operation the monitor adds its offset. */
-export function timeStampCounter(cpu: MsrOwner): number {
-  const own = cpu.now() + cpu.tscOffset;
+/** Four entries of IA32_PAT: each must be UC, WC, WT, WP, WB or UC− (SDM Vol. 3, "IA32_PAT MSR"). */
+export function isMemoryTypes(half: number): boolean {
+  for (let shift = 0; shift < 32; shift += 8) {
+    const type = (half >>> shift) & 0xff;
+    if (type > 7 || type === 2 || type === 3) return false;
+  }
+  return true;
+}
+
+/** The time-stamp counter as software sees it: in VMX non-root operation the monitor scales it and adds an offset. */
+export function timeStampCounter(cpu: MsrOwner): U64 {
+  const own = tscHalves(cpu.now() + cpu.tscOffset);
   return cpu.monitor?.nonRoot ? cpu.monitor.adjustTsc(own) : own;
 }
 

@@ -75,6 +75,7 @@ export type ExitName =
   | 'INVLPG'
   | 'RDPMC'
   | 'RDTSC'
+  | 'RDTSCP'
   | 'RDMSR'
   | 'WRMSR'
   | 'PAUSE'

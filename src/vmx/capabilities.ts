@@ -6,32 +6,15 @@ import { DEBUGCTL_BITS } from '../cpu/msr.ts';
 import { PIN_BASED, PRIMARY, SECONDARY, VM_ENTRY, VM_EXIT } from './controls.ts';
 import { FIELDS } from './field-table.ts';
 import * as F from './fields.ts';
+import { generationOptions } from './generations.ts';
+import { EPT_CAP, type VmxOptions, VPID_CAP } from './options.ts';
+
+export { EPT_CAP, type VmxOptions, VPID_CAP };
 
 /** Bits of one control word: those that must be one, and those that may be one. */
 export interface ControlWord {
   readonly allowed0: number;
   readonly allowed1: number;
-}
-
-/** What differs between models. Control words hold the bits that software may set beyond the reserved ones. */
-export interface VmxOptions {
-  readonly pinBased: number;
-  readonly primary: number;
-  readonly secondary: number;
-  readonly exit: number;
-  readonly entry: number;
-  /** CR4 bits that may be one in VMX operation. */
-  readonly cr4: number;
-  /** IA32_DEBUGCTL bits that exist. */
-  readonly debugctl: number;
-  /** MAXPHYADDR: width of addresses in page tables and in EPT entries. */
-  readonly physicalAddressBits: number;
-  readonly cr3Targets: number;
-  /** Bit of the time-stamp counter whose changes the preemption timer counts. */
-  readonly timerRate: number;
-  /** EPT_VPID_CAP, halves (0 where EPT and VPID are not offered). */
-  readonly eptVpid: U64;
-  readonly revision: number;
 }
 
 export interface VmxCapabilities {
@@ -56,29 +39,10 @@ export interface VmxCapabilities {
   /** Most entries that an MSR area may have. */
   readonly msrAreaEntries: number;
   readonly eptVpid: U64;
+  readonly trueControls: boolean;
+  readonly writesReadOnlyFields: boolean;
+  readonly zeroLengthInjection: boolean;
 }
-
-/** Bits of EPT_VPID_CAP, low half. */
-export const EPT_CAP = {
-  EXECUTE_ONLY: 1 << 0,
-  WALK_LENGTH_4: 1 << 6,
-  MEMORY_TYPE_UC: 1 << 8,
-  MEMORY_TYPE_WB: 1 << 14,
-  PAGES_2M: 1 << 16,
-  PAGES_1G: 1 << 17,
-  INVEPT: 1 << 20,
-  ACCESSED_DIRTY: 1 << 21,
-  INVEPT_SINGLE_CONTEXT: 1 << 25,
-  INVEPT_ALL_CONTEXT: 1 << 26,
-} as const;
-/** Bits of EPT_VPID_CAP, high half. */
-export const VPID_CAP = {
-  INVVPID: 1 << 0,
-  INDIVIDUAL_ADDRESS: 1 << 8,
-  SINGLE_CONTEXT: 1 << 9,
-  ALL_CONTEXT: 1 << 10,
-  SINGLE_CONTEXT_RETAINING_GLOBALS: 1 << 11,
-} as const;
 
 /** Reserved bits that must be one, as the TRUE capability MSRs have them … */
 const DEFAULT1 = { pinBased: 0x16, primary: 0x0400_6172, exit: 0x0003_6dfb, entry: 0x0000_11fb } as const;
@@ -109,9 +73,29 @@ export const defaultVmxOptions: VmxOptions = {
     PRIMARY.USE_MSR_BITMAPS |
     PRIMARY.PAUSE_EXITING |
     PRIMARY.ACTIVATE_SECONDARY_CONTROLS,
-  secondary: SECONDARY.ENABLE_EPT | SECONDARY.ENABLE_VPID | SECONDARY.WBINVD_EXITING | SECONDARY.UNRESTRICTED_GUEST,
-  exit: VM_EXIT.SAVE_DEBUG_CONTROLS | VM_EXIT.ACKNOWLEDGE_INTERRUPT_ON_EXIT | VM_EXIT.SAVE_VMX_PREEMPTION_TIMER_VALUE,
-  entry: VM_ENTRY.LOAD_DEBUG_CONTROLS,
+  secondary:
+    SECONDARY.ENABLE_EPT |
+    SECONDARY.DESCRIPTOR_TABLE_EXITING |
+    SECONDARY.ENABLE_RDTSCP |
+    SECONDARY.ENABLE_VPID |
+    SECONDARY.WBINVD_EXITING |
+    SECONDARY.UNRESTRICTED_GUEST |
+    SECONDARY.PAUSE_LOOP_EXITING |
+    SECONDARY.USE_TSC_SCALING,
+  exit:
+    VM_EXIT.SAVE_DEBUG_CONTROLS |
+    VM_EXIT.LOAD_IA32_PERF_GLOBAL_CTRL |
+    VM_EXIT.ACKNOWLEDGE_INTERRUPT_ON_EXIT |
+    VM_EXIT.SAVE_IA32_PAT |
+    VM_EXIT.LOAD_IA32_PAT |
+    VM_EXIT.SAVE_IA32_EFER |
+    VM_EXIT.LOAD_IA32_EFER |
+    VM_EXIT.SAVE_VMX_PREEMPTION_TIMER_VALUE,
+  entry:
+    VM_ENTRY.LOAD_DEBUG_CONTROLS |
+    VM_ENTRY.LOAD_IA32_PERF_GLOBAL_CTRL |
+    VM_ENTRY.LOAD_IA32_PAT |
+    VM_ENTRY.LOAD_IA32_EFER,
   cr4: 0x21bc, // TSD DE PSE PAE PGE PCE VMXE
   debugctl: DEBUGCTL_BITS,
   physicalAddressBits: 36,
@@ -133,20 +117,25 @@ export const defaultVmxOptions: VmxOptions = {
       VPID_CAP.ALL_CONTEXT |
       VPID_CAP.SINGLE_CONTEXT_RETAINING_GLOBALS,
   },
+  activityStates: 7,
+  trueControls: true,
+  writesReadOnlyFields: true,
+  zeroLengthInjection: true,
   revision: 0x0052_494e,
 };
 
 /** The capabilities that a model's options make. */
 export function vmxCapabilities(options: VmxOptions = defaultVmxOptions): VmxCapabilities {
   const word = (allowed0: number, settable: number): ControlWord => ({ allowed0, allowed1: allowed0 | settable });
+  const must = options.trueControls ? DEFAULT1 : DEFAULT1_OLD;
   return {
     revision: options.revision,
     regionBytes: 1024,
     pinBased: word(DEFAULT1.pinBased, options.pinBased),
-    primary: word(DEFAULT1.primary, options.primary),
+    primary: word(must.primary, options.primary),
     secondary: word(0, options.secondary),
-    exit: word(DEFAULT1.exit, options.exit),
-    entry: word(DEFAULT1.entry, options.entry),
+    exit: word(must.exit, options.exit),
+    entry: word(must.entry, options.entry),
     cr0Fixed0: 0x8000_0021 | 0, // PG, NE, PE
     cr0Fixed1: -1,
     cr4Fixed0: 0x2000, // VMXE
@@ -155,7 +144,10 @@ export function vmxCapabilities(options: VmxOptions = defaultVmxOptions): VmxCap
     physicalAddressBits: options.physicalAddressBits,
     cr3Targets: options.cr3Targets,
     timerRate: options.timerRate,
-    activityStates: 1,
+    activityStates: options.activityStates,
+    trueControls: options.trueControls,
+    writesReadOnlyFields: options.writesReadOnlyFields,
+    zeroLengthInjection: options.zeroLengthInjection,
     msrAreaEntries: 512,
     eptVpid: options.eptVpid,
   };
@@ -163,11 +155,37 @@ export function vmxCapabilities(options: VmxOptions = defaultVmxOptions): VmxCap
 
 /** What ringlet offers on a processor of that model. */
 export function modelCapabilities(model: ProcessorModel): VmxCapabilities {
+  const options = generationOptions(defaultVmxOptions, model.vmx);
   return vmxCapabilities({
-    ...defaultVmxOptions,
+    ...options,
+    exit: options.exit & ~withoutMsrs(model, EXIT_MSR_CONTROLS),
+    entry: options.entry & ~withoutMsrs(model, ENTRY_MSR_CONTROLS),
     cr4: cr4Mask(model),
     physicalAddressBits: model.physicalAddressBits,
   });
+}
+
+/** Controls about an MSR that only some models have. */
+type MsrControls = { readonly pat: number; readonly efer: number; readonly performance: number };
+const EXIT_MSR_CONTROLS: MsrControls = {
+  pat: VM_EXIT.SAVE_IA32_PAT | VM_EXIT.LOAD_IA32_PAT,
+  efer: VM_EXIT.SAVE_IA32_EFER | VM_EXIT.LOAD_IA32_EFER,
+  performance: VM_EXIT.LOAD_IA32_PERF_GLOBAL_CTRL,
+};
+const ENTRY_MSR_CONTROLS: MsrControls = {
+  pat: VM_ENTRY.LOAD_IA32_PAT,
+  efer: VM_ENTRY.LOAD_IA32_EFER,
+  performance: VM_ENTRY.LOAD_IA32_PERF_GLOBAL_CTRL,
+};
+
+/** The controls about MSRs that the model does not have. */
+function withoutMsrs(model: ProcessorModel, controls: MsrControls): number {
+  const features: ReadonlySet<string> = model.features;
+  return (
+    (features.has('PAT') ? 0 : controls.pat) |
+    (features.has('NX') ? 0 : controls.efer) |
+    (model.performanceMonitoring > 0 ? 0 : controls.performance)
+  );
 }
 
 /** Does `word` allow setting all bits of `mask`? */
@@ -277,25 +295,32 @@ export function capabilityMsr(c: VmxCapabilities, index: number): U64 | undefine
   const secondary = offers(c.primary, PRIMARY.ACTIVATE_SECONDARY_CONTROLS);
   switch (index) {
     case IA32_VMX_BASIC: // size, bit 48: 32-bit addresses, memory type WB, INS/OUTS information, TRUE MSRs
-      return { lo: c.revision, hi: c.regionBytes | (1 << 16) | (6 << 18) | (1 << 22) | (1 << 23) };
+      return { lo: c.revision, hi: c.regionBytes | (1 << 16) | (6 << 18) | (1 << 22) | (c.trueControls ? 1 << 23 : 0) };
     case IA32_VMX_PINBASED_CTLS:
-    case IA32_VMX_TRUE_PINBASED_CTLS:
       return control(c.pinBased);
+    case IA32_VMX_TRUE_PINBASED_CTLS:
+      return c.trueControls ? control(c.pinBased) : undefined;
     case IA32_VMX_PROCBASED_CTLS:
       return control(c.primary, DEFAULT1_OLD.primary);
     case IA32_VMX_TRUE_PROCBASED_CTLS:
-      return control(c.primary);
+      return c.trueControls ? control(c.primary) : undefined;
     case IA32_VMX_EXIT_CTLS:
       return control(c.exit, DEFAULT1_OLD.exit);
     case IA32_VMX_TRUE_EXIT_CTLS:
-      return control(c.exit);
+      return c.trueControls ? control(c.exit) : undefined;
     case IA32_VMX_ENTRY_CTLS:
       return control(c.entry, DEFAULT1_OLD.entry);
     case IA32_VMX_TRUE_ENTRY_CTLS:
-      return control(c.entry);
+      return c.trueControls ? control(c.entry) : undefined;
     case IA32_VMX_MISC:
       return {
-        lo: c.timerRate | (c.activityStates << 6) | (c.cr3Targets << 16) | ((c.msrAreaEntries / 512 - 1) << 25),
+        lo:
+          c.timerRate |
+          (c.activityStates << 6) |
+          (c.cr3Targets << 16) |
+          ((c.msrAreaEntries / 512 - 1) << 25) |
+          (c.writesReadOnlyFields ? 1 << 29 : 0) |
+          (c.zeroLengthInjection ? 1 << 30 : 0),
         hi: 0,
       };
     case IA32_VMX_CR0_FIXED0:

@@ -70,8 +70,9 @@ export class VmxContext {
   featureControl: number;
   /** Word of each encoding for VMREAD and VMWRITE; −1 where this processor has no field. */
   readonly fieldWords: Int16Array;
-  /** TSC offset in force, as a signed number. */
-  tscOffset = 0;
+  /** Virtual time of the first and the last PAUSE of the loop that PAUSE-loop exiting watches; −1: none. */
+  firstPause = -1;
+  lastPause = -1;
   /** Virtual time at which the preemption timer reaches 0; Infinity while it does not run. */
   deadline = Number.POSITIVE_INFINITY;
   /** An exit for the monitor trap flag is due at the next instruction boundary. */

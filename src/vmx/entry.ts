@@ -36,6 +36,7 @@ import {
 import type { VmxContext } from './context.ts';
 import {
   ACTIVITY_HLT,
+  ACTIVITY_WAIT_FOR_SIPI,
   BLOCKING_BY_MOV_SS,
   BLOCKING_BY_STI,
   INTERRUPTION_ERROR_CODE,
@@ -48,6 +49,7 @@ import {
 import { CR0_LOADED, loadHostState, noteTrapFlag } from './exit.ts';
 import { ENTRY_FAILURE, EXIT, VM_ERROR } from './exit-reasons.ts';
 import { loadMsrArea } from './msr-areas.ts';
+import { ENTRY_MSRS, loadGuestMsrs } from './msr-fields.ts';
 import { loadGuestRegisters } from './state-copy.generated.ts';
 import type { Vmcs } from './vmcs.ts';
 import * as W from './words.ts';
@@ -149,7 +151,8 @@ function loadGuestState(x: VmxContext, retiring: number): void {
   x.nonRoot = true;
   S[EVENTS] &= EVENT_STOP;
   if (S[ACTIVITY] !== 0) S[EVENTS] |= EVENT_HALT;
-  x.tscOffset = x.primary(PRIMARY.USE_TSC_OFFSETTING) ? signed64(w[W.W_TSC_OFFSET], w[W.W_TSC_OFFSET + 1]) : 0;
+  if ((w[W.W_ENTRY_CONTROLS] & ENTRY_MSRS) !== 0) loadGuestMsrs(x);
+  x.lastPause = -1;
   startTimer(x, cpu.now() + retiring);
   loadDebugState(x);
   cpu.setFlags(w[W.W_GUEST_RFLAGS]);
@@ -197,11 +200,12 @@ function discardsPending(x: VmxContext): boolean {
   return true;
 }
 
-/** The number that a 64-bit field makes as a signed integer; exact for what offsets between clocks are. */
-const signed64 = (lo: number, hi: number): number => hi * 0x1_0000_0000 + (lo >>> 0);
-
 function startTimer(x: VmxContext, now: number): void {
-  if ((x.words[W.W_PIN] & PIN_BASED.ACTIVATE_VMX_PREEMPTION_TIMER) === 0) {
+  // It does not run while the processor waits for a SIPI.
+  if (
+    (x.words[W.W_PIN] & PIN_BASED.ACTIVATE_VMX_PREEMPTION_TIMER) === 0 ||
+    x.cpu.S[ACTIVITY] === ACTIVITY_WAIT_FOR_SIPI
+  ) {
     x.deadline = Number.POSITIVE_INFINITY;
     return;
   }

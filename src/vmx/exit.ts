@@ -48,7 +48,6 @@ import {
 import { DB } from '../base/signal.ts';
 import { debugRegistersChanged } from '../cpu/debugging/breakpoints.ts';
 import { forgetDebugging } from '../cpu/debugging/state.ts';
-import { groupsOfChange } from './checks/index.ts';
 import type { VmxContext } from './context.ts';
 import {
   BLOCKING_BY_NMI,
@@ -62,6 +61,8 @@ import {
 } from './controls.ts';
 import { EXIT, VMX_ABORT } from './exit-reasons.ts';
 import { loadMsrArea, storeMsrArea } from './msr-areas.ts';
+import { EXIT_MSRS, loadHostMsrs, saveGuestMsrs } from './msr-fields.ts';
+import { setWord } from './set-word.ts';
 import { saveGuestRegisters } from './state-copy.generated.ts';
 import * as W from './words.ts';
 
@@ -178,15 +179,6 @@ function leave(x: VmxContext, reason: number, qualification: number, rip: number
   loadHostState(x);
 }
 
-/** A word of the current VMCS gets a value; what entry checks made of the old one is forgotten if it differs. */
-export function setWord(x: VmxContext, word: number, value: number): void {
-  const w = x.words;
-  const difference = w[word] ^ value;
-  if (difference === 0) return;
-  w[word] = value;
-  if (x.current !== null) x.current.unchecked |= groupsOfChange(word, difference);
-}
-
 /** "Saving Guest State". */
 function saveGuestState(x: VmxContext, rip: number, rflags: number): void {
   const S = x.cpu.S;
@@ -203,6 +195,7 @@ function saveGuestState(x: VmxContext, rip: number, rflags: number): void {
     setWord(x, W.W_DEBUGCTL, S[DEBUGCTL]);
     setWord(x, W.W_DEBUGCTL + 1, 0);
   }
+  if ((controls & (VM_EXIT.SAVE_IA32_PAT | VM_EXIT.SAVE_IA32_EFER)) !== 0) saveGuestMsrs(x);
   if ((controls & VM_EXIT.SAVE_VMX_PREEMPTION_TIMER_VALUE) !== 0) setWord(x, W.W_TIMER, timerValue(x));
 }
 
@@ -222,7 +215,6 @@ export function loadHostState(x: VmxContext): void {
   const virtualNmis = (w[W.W_PIN] & PIN_BASED.VIRTUAL_NMIS) !== 0;
   x.nonRoot = false;
   x.deadline = Number.POSITIVE_INFINITY;
-  x.tscOffset = 0;
   // Control registers, debug registers, MSRs
   S[CR0] = (S[CR0] & ~CR0_LOADED) | (w[W.W_HOST_CR0] & CR0_LOADED);
   S[CR3] = w[W.W_HOST_CR3];
@@ -238,6 +230,7 @@ export function loadHostState(x: VmxContext): void {
   S[SYSENTER_CS] = w[W.W_HOST_SYSENTER_CS];
   S[SYSENTER_ESP] = w[W.W_HOST_SYSENTER_ESP];
   S[SYSENTER_EIP] = w[W.W_HOST_SYSENTER_EIP];
+  if ((w[W.W_EXIT_CONTROLS] & EXIT_MSRS) !== 0) loadHostMsrs(x);
   // Segment and descriptor-table registers
   hostSegment(S, CS, w[W.W_HOST_CS], 0, -1, HOST_CODE);
   hostSegment(S, ES, w[W.W_HOST_ES], 0, -1, HOST_DATA);

@@ -24,5 +24,13 @@ export const pointerInfo = (i: Instruction): number => memoryOperand(i);
 export const fieldInfo = (i: Instruction): number =>
   (i.memory ? memoryOperand(i) : (1 << 10) | (i.rm << 3)) | (i.reg << 28);
 
+/** SGDT, SIDT, LGDT, LIDT: also operand size 11 and instruction 29:28, in the order of their opcode extensions. */
+export const tableInfo = (i: Instruction): number =>
+  memoryOperand(i) | (i.operandSize === 4 ? 1 << 11 : 0) | ((i.reg & 3) << 28);
+
+/** SLDT, STR, LLDT, LTR: r/m as Reg1 in 6:3 or as memory, instruction 29:28, in the order of their opcode extensions. */
+export const selectorInfo = (i: Instruction): number =>
+  (i.memory ? memoryOperand(i) : (1 << 10) | (i.rm << 3)) | ((i.reg & 3) << 28);
+
 /** INVEPT and INVVPID: memory, and the type's register in Reg2 31:28. */
 export const invalidationInfo = (i: Instruction): number => memoryOperand(i) | (i.reg << 28);

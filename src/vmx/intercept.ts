@@ -7,7 +7,8 @@ import type { VmxContext } from './context.ts';
 import { PRIMARY, SECONDARY } from './controls.ts';
 import { exitInstruction } from './exit.ts';
 import { EXIT } from './exit-reasons.ts';
-import { stringIoInfo } from './instruction-info.ts';
+import { selectorInfo, stringIoInfo, tableInfo } from './instruction-info.ts';
+import { pauseLoopTooLong } from './time.ts';
 import * as W from './words.ts';
 
 function exit(x: VmxContext, reason: number, qualification: number, i: Instruction): true {
@@ -28,10 +29,12 @@ export function intercept(x: VmxContext, name: ExitName, i: Instruction, operand
       return msrExits(x, operand, 0x800) && exit(x, EXIT.WRMSR, 0, i);
     case 'RDTSC':
       return x.primary(PRIMARY.RDTSC_EXITING) && exit(x, EXIT.RDTSC, 0, i);
+    case 'RDTSCP':
+      return x.primary(PRIMARY.RDTSC_EXITING) && exit(x, EXIT.RDTSCP, 0, i);
     case 'INVLPG':
       return x.primary(PRIMARY.INVLPG_EXITING) && exit(x, EXIT.INVLPG, operand, i);
     case 'PAUSE':
-      return x.primary(PRIMARY.PAUSE_EXITING) && exit(x, EXIT.PAUSE, 0, i);
+      return (x.primary(PRIMARY.PAUSE_EXITING) || pauseLoopTooLong(x)) && exit(x, EXIT.PAUSE, 0, i);
     case 'INVD':
       return exit(x, EXIT.INVD, 0, i);
     case 'WBINVD':
@@ -40,10 +43,21 @@ export function intercept(x: VmxContext, name: ExitName, i: Instruction, operand
       return x.primary(PRIMARY.RDPMC_EXITING) && exit(x, EXIT.RDPMC, 0, i);
     case 'DR':
       return x.primary(PRIMARY.MOV_DR_EXITING) && exit(x, EXIT.MOV_DR, debugQualification(i), i);
+    case 'GDTR_IDTR':
+      return descriptorTableExit(x, EXIT.GDTR_OR_IDTR, tableInfo(i), i);
+    case 'LDTR_TR':
+      return descriptorTableExit(x, EXIT.LDTR_OR_TR, selectorInfo(i), i);
     default:
-      // IO, CR, VMX and TASK_SWITCH have methods of their own; descriptor-table exiting is not offered; RSM and GETSEC do not exist.
+      // IO, CR, VMX and TASK_SWITCH have methods of their own; RSM and GETSEC do not exist.
       return false;
   }
+}
+
+/** "Descriptor-table exiting". Qualification: the displacement of a memory operand. */
+function descriptorTableExit(x: VmxContext, reason: number, info: number, i: Instruction): boolean {
+  if (!x.secondary(SECONDARY.DESCRIPTOR_TABLE_EXITING)) return false;
+  exitInstruction(x, reason, i.memory ? i.displacement : 0, i.length, info);
+  return true;
 }
 
 /** MOV DR: register 2:0, direction 4 (1: from DR), general register 11:8. */

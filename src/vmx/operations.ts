@@ -4,10 +4,10 @@
  *  Result: SUCCEED, FAIL_INVALID, or a VM-instruction error that has been written to the current VMCS. */
 import { NO_POINTER, type VmxContext } from './context.ts';
 import { enter } from './entry.ts';
-import { setWord } from './exit.ts';
 import { VM_ERROR } from './exit-reasons.ts';
 import { ENCODINGS, WORD_MASK } from './field-table.ts';
 import { hasInvept, hasInvvpid, invept as invalidateEpt, invvpid as invalidateVpid } from './invalidation.ts';
+import { setWord } from './set-word.ts';
 import { W_ERROR } from './words.ts';
 
 export const SUCCEED = 0;
@@ -81,7 +81,8 @@ export function vmwrite(x: VmxContext, encoding: number, value: number): number 
   if (x.current === null) return FAIL_INVALID;
   const word = wordOfExisting(x, encoding);
   if (word < 0) return fail(x, VM_ERROR.UNSUPPORTED_COMPONENT);
-  if (((encoding >> 10) & 3) === 1) return fail(x, VM_ERROR.READ_ONLY_COMPONENT);
+  if (((encoding >> 10) & 3) === 1 && !x.capabilities.writesReadOnlyFields)
+    return fail(x, VM_ERROR.READ_ONLY_COMPONENT);
   setWord(x, word, value & WORD_MASK[word]);
   const full64 = ((encoding >> 13) & 3) === 1 && (encoding & 1) === 0;
   if (full64) setWord(x, word + 1, 0);

@@ -129,6 +129,8 @@ export function decodeQualification(reason: number, qualification: number): Qual
     case EXIT.VMXON:
     case EXIT.INVEPT:
     case EXIT.INVVPID:
+    case EXIT.GDTR_OR_IDTR:
+    case EXIT.LDTR_OR_TR:
       return displacement(q);
     default:
       return nothing;

@@ -1,6 +1,7 @@
 /** The VMX extension of one logical processor: what the processor calls (ExecutionMonitor), and what reports and snapshots read.
  *  Which exits take place stands in intercept.ts and events.ts, entries and exits in entry.ts and exit.ts. */
 import { InvalidInput, type Unvalidated } from '../base/errors.ts';
+import type { U64 } from '../base/int.ts';
 import { boolean, integer, list, record, ticksOrNull } from '../base/validate.ts';
 import type { Cpu } from '../cpu/cpu.ts';
 import type { Instruction } from '../cpu/instruction.ts';
@@ -9,11 +10,13 @@ import type { ExitName } from '../cpu/rows.ts';
 import { capabilityMsr, FEATURE_CONTROL_LOCK, IA32_FEATURE_CONTROL } from './capabilities.ts';
 import { EntryView, type FailedCheck, failedChecks } from './checks/index.ts';
 import { NO_POINTER, VmxContext, type VmxSettings } from './context.ts';
+import { SECONDARY } from './controls.ts';
 import * as events from './events.ts';
 import { exitTripleFault, noteTrapFlag } from './exit.ts';
 import { imageOfWords, type VmcsImage } from './explain/image.ts';
 import { vmxInstruction } from './instructions.ts';
 import * as intercept from './intercept.ts';
+import { guestTsc } from './time.ts';
 import { type VmcsState, validateVmcs } from './vmcs.ts';
 
 export class Vmx implements ExecutionMonitor {
@@ -92,8 +95,12 @@ export class Vmx implements ExecutionMonitor {
     return true;
   }
 
-  adjustTsc(tsc: number): number {
-    return tsc + this.context.tscOffset;
+  adjustTsc(tsc: U64): U64 {
+    return guestTsc(this.context, tsc);
+  }
+
+  get rdtscpEnabled(): boolean {
+    return !this.context.nonRoot || this.context.secondary(SECONDARY.ENABLE_RDTSCP);
   }
 
   interceptEvent(event: ProcessorEvent): boolean {
@@ -160,7 +167,8 @@ export class Vmx implements ExecutionMonitor {
     x.vmxonPointer = NO_POINTER;
     x.nonRoot = false;
     x.deadline = Number.POSITIVE_INFINITY;
-    x.tscOffset = 0;
+    x.firstPause = -1;
+    x.lastPause = -1;
     x.trapFlagPending = false;
     x.aborted = 0;
     x.lastEntryFailure = null;
@@ -173,7 +181,8 @@ export class Vmx implements ExecutionMonitor {
       current: x.current?.address ?? NO_POINTER,
       nonRoot: x.nonRoot,
       featureControl: x.featureControl,
-      tscOffset: x.tscOffset,
+      firstPause: x.firstPause,
+      lastPause: x.lastPause,
       deadline: Number.isFinite(x.deadline) ? x.deadline : null,
       trapFlagPending: x.trapFlagPending,
       aborted: x.aborted,
@@ -188,7 +197,8 @@ export class Vmx implements ExecutionMonitor {
     const current = pointer(state.current, 'vmx.current');
     const nonRoot = boolean(state.nonRoot, 'vmx.nonRoot');
     const featureControl = integer(state.featureControl, 'vmx.featureControl', 0, 5);
-    const tscOffset = integer(state.tscOffset, 'vmx.tscOffset', -Number.MAX_VALUE, Number.MAX_VALUE);
+    const firstPause = integer(state.firstPause, 'vmx.firstPause', -1, Number.MAX_SAFE_INTEGER);
+    const lastPause = integer(state.lastPause, 'vmx.lastPause', firstPause, Number.MAX_SAFE_INTEGER);
     const deadline = ticksOrNull(state.deadline, 'vmx.deadline');
     const trapFlagPending = boolean(state.trapFlagPending, 'vmx.trapFlagPending');
     const aborted = integer(state.aborted, 'vmx.aborted', 0, 6);
@@ -207,7 +217,8 @@ export class Vmx implements ExecutionMonitor {
     x.vmxonPointer = vmxonPointer;
     x.nonRoot = nonRoot;
     x.featureControl = featureControl;
-    x.tscOffset = tscOffset;
+    x.firstPause = firstPause;
+    x.lastPause = lastPause;
     x.deadline = deadline ?? Number.POSITIVE_INFINITY;
     x.trapFlagPending = trapFlagPending;
     noteTrapFlag(x);
@@ -229,7 +240,8 @@ export interface VmxState {
   readonly current: number;
   readonly nonRoot: boolean;
   readonly featureControl: number;
-  readonly tscOffset: number;
+  readonly firstPause: number;
+  readonly lastPause: number;
   readonly deadline: number | null;
   readonly trapFlagPending: boolean;
   readonly aborted: number;

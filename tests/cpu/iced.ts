@@ -16,6 +16,7 @@ const FEATURES: ReadonlySet<CpuidFeature> = new Set([
   CpuidFeature.CMOV,
   CpuidFeature.MSR,
   CpuidFeature.TSC,
+  CpuidFeature.RDTSCP,
   CpuidFeature.RDPMC,
   CpuidFeature.MULTIBYTENOP,
   CpuidFeature.PAUSE,

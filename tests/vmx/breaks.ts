@@ -149,6 +149,7 @@ export const BREAKS: Readonly<Record<string, Break>> = {
   'execution.eptp.reserved': one(F.EPT_POINTER, AT.pml4 | 0x9e),
   'execution.eptp.width': one(F.EPT_POINTER, AT.pml4 | 0x1e, 0x8000_0000),
   'execution.unrestricted-guest': one(SECONDARY, 0xa0),
+  'execution.tsc-multiplier': one(SECONDARY, SECONDARY_VALUE | 0x200_0000),
 
   'exit.must-be-one': one(F.VM_EXIT_CONTROLS, EXIT_VALUE & ~1),
   'exit.must-be-zero': one(F.VM_EXIT_CONTROLS, EXIT_VALUE | 0x200),
@@ -172,6 +173,12 @@ export const BREAKS: Readonly<Record<string, Break>> = {
   'host.cr0.fixed': one(F.HOST_CR0, 0x8001_0011),
   'host.cr4.must-be-one': one(F.HOST_CR4, 0x10),
   'host.cr4.must-be-zero': one(F.HOST_CR4, 0x10_2010),
+  'host.perf-global-ctrl.reserved': all(
+    [F.VM_EXIT_CONTROLS, EXIT_VALUE | 0x1000],
+    [F.HOST_IA32_PERF_GLOBAL_CTRL, 0, 1],
+  ),
+  'host.pat.types': all([F.VM_EXIT_CONTROLS, EXIT_VALUE | 0x8_0000], [F.HOST_IA32_PAT, 8, 0]),
+  'host.efer.reserved': all([F.VM_EXIT_CONTROLS, EXIT_VALUE | 0x20_0000], [F.HOST_IA32_EFER, 1]),
   ...hostSelectors,
   'host.cs.not-null': one(F.HOST_CS_SELECTOR, 0),
   'host.tr.not-null': one(F.HOST_TR_SELECTOR, 0),
@@ -182,6 +189,12 @@ export const BREAKS: Readonly<Record<string, Break>> = {
   'guest.cr4.must-be-one': one(F.GUEST_CR4, 0x10),
   'guest.cr4.must-be-zero': one(F.GUEST_CR4, 0x10_2010),
   'guest.debugctl.reserved': one(F.GUEST_IA32_DEBUGCTL, 0x8),
+  'guest.perf-global-ctrl.reserved': all(
+    [F.VM_ENTRY_CONTROLS, ENTRY_VALUE | 0x2000],
+    [F.GUEST_IA32_PERF_GLOBAL_CTRL, 4],
+  ),
+  'guest.pat.types': all([F.VM_ENTRY_CONTROLS, ENTRY_VALUE | 0x4000], [F.GUEST_IA32_PAT, 6, 0x0200_0000]),
+  'guest.efer.reserved': all([F.VM_ENTRY_CONTROLS, ENTRY_VALUE | 0x8000], [F.GUEST_IA32_EFER, 0x100]),
 
   ...segments,
   ...system('tr', F.GUEST_TR_ACCESS_RIGHTS, F.GUEST_TR_LIMIT, 0x8b),

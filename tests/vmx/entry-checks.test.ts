@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { vmxCapabilities } from '../../src/vmx/capabilities.ts';
 import { entryChecksDocument } from '../../src/vmx/checks/document.ts';
 import {
   ALL_GROUPS,
@@ -15,7 +16,7 @@ import { AT, baseline, type World, writeBaseline } from './support.ts';
 
 let world: World;
 beforeAll(() => {
-  world = baseline({ vmx: { checkEverything: true } });
+  world = baseline({ vmx: { checkEverything: true, capabilities: vmxCapabilities() } });
   world.code(0xf4);
 });
 

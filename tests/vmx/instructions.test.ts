@@ -12,6 +12,7 @@ import {
   EVENTS,
   INTERRUPTIBILITY,
 } from '../../src/base/registers.ts';
+import { eptModel } from '../../src/cpu/model.ts';
 import { run } from '../../src/cpu/run.ts';
 import { defaultVmxOptions, vmxCapabilities } from '../../src/vmx/capabilities.ts';
 import { PIN_BASED, SECONDARY } from '../../src/vmx/controls.ts';
@@ -96,14 +97,17 @@ describe('VMCS pointers', () => {
 });
 
 describe('VMREAD and VMWRITE', () => {
-  test('know no field that the processor lacks (12) and write no read-only field (13)', () => {
+  test('know no field that the processor lacks (12), and write no read-only field (13) unless IA32_VMX_MISC says so', () => {
     const { root } = rootMode();
     expect(root.vmread(0x4c02)).toEqual(fails(12));
     expect(root.vmwrite(0x0801, 1)).toEqual(fails(12)); // a 16-bit field has no high half
     expect(root.vmread(0x2012)).toEqual(fails(12)); // virtual-APIC address
     expect(root.vmread(0xffff_ffff)).toEqual(fails(12));
-    expect(root.vmwrite(F.EXIT_REASON, 1)).toEqual(fails(13));
-    expect(root.vmread(F.VM_INSTRUCTION_ERROR)).toBe(13);
+    expect(root.vmwrite(F.EXIT_REASON, 1)).toEqual({ ok: true });
+    expect(root.vmread(F.EXIT_REASON)).toBe(1);
+    const older = rootMode({ processor: eptModel }).root;
+    expect(older.vmwrite(F.EXIT_REASON, 1)).toEqual(fails(13));
+    expect(older.vmread(F.VM_INSTRUCTION_ERROR)).toBe(13);
   });
 
   test('a field comes and goes with the control that uses it', () => {

@@ -24,7 +24,8 @@ test('what was saved is what is saved after it was restored', () => {
     nonRoot: true,
     current: AT.vmcs,
     vmxonPointer: AT.vmxon,
-    tscOffset: -5,
+    firstPause: -1,
+    lastPause: -1,
     deadline: null,
   });
   const other = baseline();
@@ -54,7 +55,8 @@ test.each<[string, (state: Record<string, unknown>) => void]>([
   ['active[0].words', (s) => Object.assign((s.active as { words: unknown[] }[])[0]?.words as object, { 3: 1.5 })],
   ['active[0].launched', (s) => Object.assign((s.active as object[])[0] as object, { launched: 1 })],
   ['featureControl', (s) => Object.assign(s, { featureControl: 99 })],
-  ['tscOffset', (s) => Object.assign(s, { tscOffset: 0.5 })],
+  ['firstPause', (s) => Object.assign(s, { firstPause: 0.5 })],
+  ['lastPause', (s) => Object.assign(s, { firstPause: 7, lastPause: 5 })],
   ['deadline', (s) => Object.assign(s, { deadline: -1 })],
   ['aborted', (s) => Object.assign(s, { aborted: null })],
   ['trapFlagPending', (s) => Object.assign(s, { trapFlagPending: 1 })],

@@ -122,6 +122,7 @@ const group7 = [
   row(0x0f_01, 'LIDT', ['Ms'], 'lidt', { extension: 3, ...GDTR_IDTR, ...CPL0 }),
   row(0x0f_01, 'SMSW', ['Rv/Mw'], 'smsw', { extension: 4, exits: 'CR' }),
   row(0x0f_01, 'LMSW', ['Ew'], 'lmsw', { extension: 6, exits: 'CR', ...CPL0 }),
+  row(0x0f_01, 'RDTSCP', [], 'rdtscp', { extension: 7, exits: 'RDTSCP', form: 0xf9 }),
   row(0x0f_01, 'INVLPG', ['M'], 'invlpg', { extension: 7, exits: 'INVLPG', ...CPL0 }),
 ];
 

@@ -165,6 +165,8 @@ const system = facts('system', {
   popf: { read: SYSTEM, written: WHOLE & ~FLAG_VM },
   cpuid: {},
   rdtsc: {},
+  rdtscp: {},
+  rdpmc: {},
   rdmsr: {},
   wrmsr: {},
   // Undefined by the manual, left alone by every processor: nobody may rely on either.

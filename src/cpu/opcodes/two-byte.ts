@@ -36,7 +36,7 @@ export const twoByte: readonly Row[] = [
   row(0x0f_30, 'WRMSR', [], 'wrmsr', { ...CPL0, exits: 'WRMSR' }),
   row(0x0f_31, 'RDTSC', [], 'rdtsc', { exits: 'RDTSC' }),
   row(0x0f_32, 'RDMSR', [], 'rdmsr', { ...CPL0, exits: 'RDMSR' }),
-  row(0x0f_33, 'RDPMC', [], 'unimplemented', { exits: 'RDPMC', feature: 'RDPMC' }),
+  row(0x0f_33, 'RDPMC', [], 'rdpmc', { exits: 'RDPMC' }),
 
   ...conditions.map((cc, n) => row(0x0f_40 + n, `CMOV${cc.name}`, ['Gv', 'Ev'], 'cmovcc', { flagsRead: cc.flags })),
   row(0x0f_78, 'VMREAD', ['Ed', 'Gd'], 'vmx', VMX),

@@ -4,7 +4,7 @@ import type { Handler } from '../rows.ts';
 import { clts, lmsw, movFromCr, movToCr, smsw } from './control-registers.ts';
 import { movFromDr, movToDr } from './debug-registers.ts';
 import { cli, popf, pushf, sti } from './flags.ts';
-import { cpuid, rdmsr, rdtsc, wrmsr } from './identification.ts';
+import { cpuid, rdmsr, rdpmc, rdtsc, rdtscp, wrmsr } from './identification.ts';
 import { in_, out } from './io.ts';
 import { hlt, invalidateCaches, invlpg, pause, vmx } from './processor.ts';
 
@@ -16,6 +16,8 @@ export const systemHandlers: Readonly<Record<string, Handler<Cpu>>> = {
   popf,
   cpuid,
   rdtsc,
+  rdtscp,
+  rdpmc,
   rdmsr,
   wrmsr,
   movFromCr,

@@ -200,6 +200,13 @@ export const executionControls: readonly EntryCheck[] = [
     (v) => !v.secondary(SECONDARY.UNRESTRICTED_GUEST) || ept(v),
     "'unrestricted guest' needs 'enable EPT'",
   ),
+  check(
+    'execution.tsc-multiplier',
+    EXECUTION,
+    [F.TSC_MULTIPLIER, ...SECONDARY_FIELDS],
+    (v) => !v.secondary(SECONDARY.USE_TSC_SCALING) || v.low(F.TSC_MULTIPLIER) !== 0 || v.high(F.TSC_MULTIPLIER) !== 0,
+    "must not be 0 with 'use TSC scaling'",
+  ),
 ];
 
 export const exitControls: readonly EntryCheck[] = [
@@ -292,9 +299,10 @@ export const entryControls: readonly EntryCheck[] = [
     [F.VM_ENTRY_INSTRUCTION_LENGTH, INFO],
     (v) => {
       const length = v.low(F.VM_ENTRY_INSTRUCTION_LENGTH) >>> 0;
-      return !v.injects || !software(v) || (length >= 1 && length <= 15);
+      return !v.injects || !software(v) || (length >= (v.capabilities.zeroLengthInjection ? 0 : 1) && length <= 15);
     },
-    (v) => `must be 1 to 15 for a software interrupt or exception, is ${hex(v.low(F.VM_ENTRY_INSTRUCTION_LENGTH), 1)}`,
+    (v) =>
+      `must be ${v.capabilities.zeroLengthInjection ? 0 : 1} to 15 for a software interrupt or exception, is ${hex(v.low(F.VM_ENTRY_INSTRUCTION_LENGTH), 1)}`,
   ),
   ...msrArea('entry.msr-load', ENTRY, F.VM_ENTRY_MSR_LOAD_ADDRESS, F.VM_ENTRY_MSR_LOAD_COUNT),
 ];

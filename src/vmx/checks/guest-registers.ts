@@ -6,6 +6,7 @@ import { CR0_PE, CR0_PG, FLAG_IF, FLAG_VM } from '../../base/registers.ts';
 import { INTERRUPTION_TYPE, SECONDARY, VM_ENTRY } from '../controls.ts';
 import * as F from '../fields.ts';
 import { bitList, check, type EntryCheck, type EntryView, SECONDARY_FIELDS } from './check.ts';
+import { efer, pat, performanceControl } from './msr-fields.ts';
 
 const CONTROL = 'Checks on Guest Control Registers, Debug Registers, and MSRs';
 const TABLES = 'Checks on Guest Descriptor-Table Registers';
@@ -56,6 +57,11 @@ export const guestControlRegisters: readonly EntryCheck[] = [
     (v) => !v.entry(VM_ENTRY.LOAD_DEBUG_CONTROLS) || (excessDebugctl(v) === 0 && v.high(F.GUEST_IA32_DEBUGCTL) === 0),
     "with 'load debug controls' bits that IA32_DEBUGCTL does not have must be 0",
   ),
+  ...performanceControl('guest', CONTROL, F.GUEST_IA32_PERF_GLOBAL_CTRL, F.VM_ENTRY_CONTROLS, (v) =>
+    v.entry(VM_ENTRY.LOAD_IA32_PERF_GLOBAL_CTRL),
+  ),
+  ...pat('guest', CONTROL, F.GUEST_IA32_PAT, F.VM_ENTRY_CONTROLS, (v) => v.entry(VM_ENTRY.LOAD_IA32_PAT)),
+  ...efer('guest', CONTROL, F.GUEST_IA32_EFER, F.VM_ENTRY_CONTROLS, (v) => v.entry(VM_ENTRY.LOAD_IA32_EFER)),
 ];
 
 const tableLimit = (name: string, field: number): EntryCheck =>

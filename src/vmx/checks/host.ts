@@ -3,8 +3,10 @@
  *
  *  Rules about canonical addresses, CR3's width and the address-space size have no row: on a processor without Intel 64
  *  these fields have 32 bits, and the controls 'host address-space size' and 'IA-32e mode guest' must be 0 (reserved bits). */
+import { VM_EXIT } from '../controls.ts';
 import * as F from '../fields.ts';
 import { bitList, check, type EntryCheck, type EntryView } from './check.ts';
+import { efer, pat, performanceControl } from './msr-fields.ts';
 
 const REGISTERS = 'Checks on Host Control Registers, MSRs, and SSP';
 const SEGMENTS = 'Checks on Host Segment and Descriptor-Table Registers';
@@ -49,6 +51,11 @@ export const hostState: readonly EntryCheck[] = [
     (v) => excessCr4(v) === 0,
     (v) => `${bitList(excessCr4(v))} must be 0: this processor does not have the feature`,
   ),
+  ...performanceControl('host', REGISTERS, F.HOST_IA32_PERF_GLOBAL_CTRL, F.VM_EXIT_CONTROLS, (v) =>
+    v.exit(VM_EXIT.LOAD_IA32_PERF_GLOBAL_CTRL),
+  ),
+  ...pat('host', REGISTERS, F.HOST_IA32_PAT, F.VM_EXIT_CONTROLS, (v) => v.exit(VM_EXIT.LOAD_IA32_PAT)),
+  ...efer('host', REGISTERS, F.HOST_IA32_EFER, F.VM_EXIT_CONTROLS, (v) => v.exit(VM_EXIT.LOAD_IA32_EFER)),
   ...selectors.map(([name, field]) =>
     check(
       `host.${name}.rpl-ti`,

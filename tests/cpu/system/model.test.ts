@@ -26,22 +26,42 @@ const owner = (now = 0, model: ProcessorModel = defaultModel): MsrOwner => ({
 test('CPUID leaf 0 spells the vendor in EBX, EDX, ECX', () => {
   const r = cpuid(defaultModel, 0, 0);
   expect(text(r.ebx, r.edx, r.ecx)).toBe('GenuineIntel');
-  expect(r.eax).toBe(1);
+  expect(r.eax).toBe(0xa);
+  expect(cpuid(plainModel, 0, 0).eax).toBe(1);
 });
 
 test('CPUID leaf 1 shows family 6 and exactly the features that exist', () => {
   const r = cpuid(defaultModel, 1, 0);
   expect(r.eax).toBe(0x619);
-  // DE 2, PSE 3, TSC 4, MSR 5, CX8 8, PGE 13, CMOV 15 (SDM Vol. 2, "Feature Information Returned in the EDX Register")
-  expect(r.edx).toBe(0x0000_a13c);
+  // DE 2, PSE 3, TSC 4, MSR 5, CX8 8, PGE 13, CMOV 15, PAT 16 (SDM Vol. 2, "Feature Information Returned in the EDX Register")
+  expect(r.edx).toBe(0x0001_a13c);
   expect(r.ecx).toBe(0x20);
   expect(cpuid(plainModel, 1, 0).ecx).toBe(0);
 });
 
 test('CPUID leaf 8000_0008h holds the address widths, and leaves that are too high yield the highest basic leaf', () => {
   expect(cpuid(defaultModel, 0x8000_0008 | 0, 0).eax).toBe(0x2024);
-  expect(cpuid(defaultModel, 7, 0)).toEqual(cpuid(defaultModel, 1, 0));
-  expect(cpuid(defaultModel, 0x8000_0009 | 0, 0)).toEqual(cpuid(defaultModel, 1, 0));
+  expect(cpuid(plainModel, 7, 0)).toEqual(cpuid(plainModel, 1, 0));
+  expect(cpuid(plainModel, 0x8000_0009 | 0, 0)).toEqual(cpuid(plainModel, 1, 0));
+});
+
+test('CPUID leaf 0Ah: version 2, two counters of 40 bits, and none of the seven architectural events', () => {
+  expect(cpuid(defaultModel, 0xa, 0)).toEqual({ eax: 0x0728_0202, ebx: 0x7f, ecx: 0, edx: 0 });
+});
+
+test('RDTSCP is claimed by leaf 8000_0001h of the models that have it', () => {
+  expect(cpuid(defaultModel, 0x8000_0001 | 0, 0).edx & (1 << 27)).not.toBe(0);
+  expect(cpuid(processorModel('p6-vmx-first'), 0x8000_0001 | 0, 0).edx).toBe(0);
+});
+
+test('IA32_PAT takes the memory types that there are', () => {
+  const cpu = owner();
+  expect(readMsr(cpu, 0x277)).toEqual({ lo: 0x0007_0406, hi: 0x0007_0406 });
+  expect(writeMsr(cpu, 0x277, 0x0001_0406, 0x0504_0706)).toBe(true);
+  expect(writeMsr(cpu, 0x277, 0x0002_0406, 0)).toBe(false);
+  expect(writeMsr(cpu, 0x277, 6, 0x0300_0000)).toBe(false);
+  expect(writeMsr(cpu, 0x277, 8, 0)).toBe(false);
+  expect(readMsr(owner(0, plainModel), 0x277)).toBeNull();
 });
 
 test('the brand string is ringlet', () => {
@@ -55,7 +75,9 @@ test('CR4 bits follow from the features', () => {
 });
 
 test('a model that does not exist is refused with the names of those that do', () => {
-  expect(() => processorModel('z80')).toThrow("no processor model 'z80'; there are: p6-vmx, p6");
+  expect(() => processorModel('z80')).toThrow(
+    "no processor model 'z80'; there are: p6-vmx, p6-vmx-first, p6-vmx-ept, p6-vmx-pml, p6",
+  );
 });
 
 test('the time-stamp counter counts from what was written, whose high half is dropped', () => {
@@ -90,11 +112,11 @@ test('saved registers come back, and damaged state is refused', () => {
   const model = { ...defaultModel, msrs: [{ index: 0x277, name: 'IA32_PAT', reset: { lo: 6, hi: 7 }, writable: all }] };
   const cpu = owner(0, model);
   expect(readMsr(cpu, 0x277)).toEqual({ lo: 6, hi: 7 });
-  writeMsr(cpu, 0x277, 5, -1);
+  writeMsr(cpu, 0x277, 5, 0x0706_0504);
   const state = JSON.parse(JSON.stringify(saveMsrs(cpu)));
   const other = owner(0, model);
   restoreMsrs(other, state);
-  expect(readMsr(other, 0x277)).toEqual({ lo: 5, hi: -1 });
+  expect(readMsr(other, 0x277)).toEqual({ lo: 5, hi: 0x0706_0504 });
   expect(() => restoreMsrs(other, [{ index: 0x277, lo: 0.5, hi: 0 }])).toThrow('msrs[0].lo');
   expect(() => restoreMsrs(other, [{ index: 0x276, lo: 0, hi: 0 }])).toThrow('has no register 276h');
 });
