@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { vmxCapabilities } from '../../../src/vmx/capabilities.ts';
 import { ENTRY_CHECKS } from '../../../src/vmx/checks/index.ts';
 import { explainEntry } from '../../../src/vmx/explain/entry.ts';
 import { imageOfObject, imageOfWords, objectOfImage, type VmcsImage } from '../../../src/vmx/explain/image.ts';
@@ -9,7 +10,7 @@ import { AT, baseline, type World, writeBaseline } from '../support.ts';
 
 let world: World;
 beforeAll(() => {
-  world = baseline();
+  world = baseline({ vmx: { capabilities: vmxCapabilities() } });
 });
 
 /** The baseline with one row broken, as an image. */
