@@ -9,6 +9,8 @@ export const INSTRUCTIONS: Readonly<Record<string, number>> = {
   faults: 242_106,
   realmode: 2_164,
   mischief: 7_709,
+  second: 6_456,
+  hypervisor: 1_126_092, // with `second` as its module; on the bare machine only, as vmlaunch
   vmlaunch: 130_467, // VMX is hidden from guests, so only on the bare machine
 };
 

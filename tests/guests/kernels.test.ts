@@ -13,10 +13,13 @@ const CACHES: readonly (readonly [string, TranslationCacheOptions])[] = [
   ['stalest with a seed', { kind: 'stalest', seed: 7 }],
 ];
 
-/** Their runs in VMs, without vmlaunch: VMX is hidden from guests. */
-const IN_VMS = Object.keys(INSTRUCTIONS).filter((name) => name !== 'vmlaunch');
+/** Their runs in VMs, without those that execute VMX: it is hidden from guests. */
+const IN_VMS = Object.keys(INSTRUCTIONS).filter((name) => name !== 'vmlaunch' && name !== 'hypervisor');
 
-const placing = (name: string): RunOptions => (name === 'realmode' ? { real: true } : {});
+const placing = (name: string): RunOptions => {
+  if (name === 'hypervisor') return { modules: [{ bytes: kernel('second') }] };
+  return name === 'realmode' ? { real: true } : {};
+};
 
 describe('images', () => {
   const sums = guestFile('SHA256SUMS').trimEnd().split('\n');
@@ -71,6 +74,27 @@ test('in a VM there is no VMX for vmlaunch, and it says so', () => {
   const run = runNested(kernel('vmlaunch'));
   expect(run.end).toBe('power-off');
   expect(run.output).toBe('this processor has no VMX\n');
+});
+
+describe('a second kernel under the hypervisor in machine code', () => {
+  /** What the hypervisor prints with this kernel as its module, without its own first line. */
+  const under = (name: string): string => {
+    const run = runBare(kernel('hypervisor'), { modules: [{ bytes: kernel(name) }] });
+    expect(run.end).toBe('power-off');
+    const [first, ...rest] = run.output.split('\n');
+    expect(first).toBe('hypervisor: starting the second kernel');
+    return rest.join('\n');
+  };
+
+  test.each(['second', 'hello', 'tasks'])('%s prints what it prints under the hypervisor in TypeScript', (name) => {
+    expect(under(name)).toBe(runNested(kernel(name)).output);
+  });
+
+  test('what cannot be started is refused', () => {
+    const { output } = runBare(kernel('hypervisor'), { modules: [{ bytes: kernel('realmode') }] });
+    expect(output).toBe('hypervisor: the module is no kernel that could be started\n');
+    expect(runBare(kernel('hypervisor')).output).toBe('hypervisor: no kernel was given as a module\n');
+  });
 });
 
 describe('mischief', () => {
