@@ -95,8 +95,8 @@ class Emulation {
     else if (semantics === 'push')
       this.#push(i.operandSize); // of a byte, too: it is sign-extended
     else if (semantics === 'xchg') {
-      const a = this.#load(0, size);
-      const b = this.#load(1, size);
+      const a = this.#load(0, size, true);
+      const b = this.#load(1, size, true);
       // The memory operand first: if it faults, the register keeps its value.
       const memoryFirst = operands[0].startsWith('E');
       this.#store(memoryFirst ? 0 : 1, size, memoryFirst ? b : a);
@@ -104,7 +104,8 @@ class Emulation {
     } else if (isAlu(semantics)) {
       const flags = this.#vm.vcpu.read(F.GUEST_RFLAGS);
       const second = operands.length > 1 ? this.#load(1, size) : 0;
-      const result: Computed = compute(semantics, this.#load(0, size), second, size, flags);
+      const isRead = semantics === 'cmp' || semantics === 'test';
+      const result: Computed = compute(semantics, this.#load(0, size, !isRead), second, size, flags);
       if (result.stores) this.#store(0, size, result.value);
       this.#vm.vcpu.write(F.GUEST_RFLAGS, (flags & ~ARITHMETIC_FLAGS) | result.flags);
     }
@@ -128,12 +129,13 @@ class Emulation {
     return code.endsWith('w') ? 2 : this.#i.operandSize;
   }
 
-  #load(operand: number, size: number): number {
+  /** `toWrite`: the operand is written afterwards, so that a fault is one of a write. */
+  #load(operand: number, size: number, toWrite = false): number {
     const i = this.#i;
     const code = i.row.operands[operand];
     switch (code[0]) {
       case 'E':
-        return i.memory ? this.#memory.read(this.#address(), size) : this.#register(i.rm, size);
+        return i.memory ? this.#memory.read(this.#address(), size, toWrite) : this.#register(i.rm, size);
       case 'G':
         return this.#register(i.reg, size);
       case 'O':

@@ -82,8 +82,9 @@ export class GuestLinear {
     }
   }
 
-  /** Little-endian value of 1, 2 or 4 bytes. */
-  read(linear: Linear, size: number): number {
+  /** Little-endian value of 1, 2 or 4 bytes. With `toWrite` faults and flags are those of a write. */
+  read(linear: Linear, size: number, toWrite = false): number {
+    if (toWrite) for (let i = 0; i < size; i++) this.translate((linear + i) >>> 0, true);
     let value = 0;
     let isOutside = false;
     for (let i = 0; i < size; i++) {

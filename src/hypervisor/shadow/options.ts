@@ -19,8 +19,8 @@ export interface ShadowOptions {
   readonly audit?: boolean;
 }
 
-/** Tables that one access may need at the same time. */
-const FEWEST_TABLES = 4;
+/** Tables that one instruction may need at the same time, with the event that it delivers: code, operands, stacks, IDT, GDT, TSS. */
+const FEWEST_TABLES = 16;
 const MOST_TABLES = 0x1_0000;
 const TABLES_AT_LEAST = 64;
 const PAGES_PER_TABLE = 50;
