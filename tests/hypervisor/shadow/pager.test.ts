@@ -1,0 +1,110 @@
+/** The shadow pager as a part of a VM: options, saved states, limits, what it counts. */
+import { describe, expect, test } from 'vitest';
+import type { ShadowOptions } from '../../../src/hypervisor/shadow/options.ts';
+import { SECONDARY } from '../../../src/vmx/controls.ts';
+import { guestFile, kernel, MIB, nestedWorld, runBare, runNested } from '../../guests/runs.ts';
+import { without } from './lesser.ts';
+import { PROGRAMS, pagingProgram } from './programs.ts';
+
+const WORKS = { memory: 8 * MIB, shadow: { audit: true } } as const;
+
+test.each([
+  ['tables', 15],
+  ['tables', 1e9],
+  ['roots', 0],
+  ['flood', 1.5],
+] as const)('%s %d is refused, and takes no frame', (name, value) => {
+  const { hypervisor, add } = nestedWorld();
+  const free = hypervisor.frames.free;
+  expect(() => add(kernel('hello'), { paging: 'shadow', shadow: { [name]: value } })).toThrow(`shadow.${name}`);
+  expect(hypervisor.frames.free).toBe(free);
+});
+
+test('a VM of each kind side by side', () => {
+  const { hypervisor, add, result } = nestedWorld({ memory: 40 * MIB, slice: 997 });
+  const vms = (['nested', 'shadow', 'nested', 'shadow'] as const).map((paging) =>
+    add(kernel('pages'), { ...WORKS, paging }),
+  );
+  hypervisor.run();
+  const bare = runBare(kernel('pages'), { memory: 8 * MIB });
+  for (const vm of vms) expect(result(vm)).toEqual(bare);
+});
+
+describe('a state is saved with one kind of paging and goes on with another', () => {
+  const kinds = ['nested', 'shadow'] as const;
+  const pairs = kinds.flatMap((from) => kinds.map((to) => [from, to] as const));
+  test.each(pairs)('%s, then %s', (from, to) => {
+    const image = kernel('faults');
+    const bare = runBare(image, { memory: 8 * MIB });
+    for (const at of [1_000, 20_011, 120_000, 240_001]) {
+      const first = nestedWorld();
+      const vm = first.add(image, { ...WORKS, paging: from });
+      first.hypervisor.run({ maxInstructions: at });
+      const state = first.hypervisor.save(vm);
+      const second = nestedWorld({ seed: 9 });
+      const other = second.add(kernel('hello'), { ...WORKS, paging: to });
+      second.hypervisor.run({ maxInstructions: 100 });
+      const before = second.result(other).output;
+      second.hypervisor.restore(other, JSON.parse(JSON.stringify(state)));
+      second.hypervisor.run();
+      const { output, end, instructions } = second.result(other);
+      expect([first.result(vm).output + output.slice(before.length), end, instructions]).toEqual([
+        bare.output,
+        bare.end,
+        bare.instructions,
+      ]);
+    }
+  });
+});
+
+test('kernels run on a processor without EPT, VPID and unrestricted guest', () => {
+  const { ENABLE_EPT, ENABLE_VPID, UNRESTRICTED_GUEST } = SECONDARY;
+  const options = { between: (root: never) => without(root, ENABLE_EPT | ENABLE_VPID | UNRESTRICTED_GUEST) };
+  const run = runNested(kernel('pages'), { ...WORKS, paging: 'shadow' }, options as never);
+  expect(run).toEqual(runBare(kernel('pages'), { memory: 8 * MIB }));
+  expect(run.output).toBe(guestFile('pages/expected.txt'));
+  expect(() => runNested(kernel('hello'), WORKS, options as never)).toThrow('ENABLE_EPT');
+});
+
+const counts = (name: string, shadow: ShadowOptions = {}) => {
+  const { hypervisor, add } = nestedWorld();
+  const vm = add(pagingProgram(PROGRAMS[name]), { memory: 8 * MIB, paging: 'shadow', shadow });
+  hypervisor.run();
+  const stats = vm.shadow?.stats;
+  if (stats === undefined) throw new Error('no pager');
+  return stats;
+};
+
+describe('what an optimisation saves', () => {
+  const name = 'a table becomes data and a table again';
+  test('tables out of step are written without exits', () => {
+    expect(counts(name).tableWrites).toBeLessThan(20);
+    expect(counts(name, { unsync: false, flood: 0 }).tableWrites).toBeGreaterThan(2000);
+  });
+  test('a table that is written as data is recognised', () => {
+    const stats = counts(name, { unsync: false });
+    expect(stats.tableWrites).toBeLessThan(50);
+    expect(stats.zaps).toBeGreaterThan(3);
+  });
+  test('emulation replaces steps', () => {
+    expect(counts(name, { unsync: false, flood: 0 }).steps).toBe(0);
+    expect(counts(name, { unsync: false, flood: 0, emulate: false }).steps).toBeGreaterThan(2000);
+  });
+  test('roots are found again', () => {
+    const many = counts('global pages');
+    const few = counts('global pages', { roots: 1 });
+    expect(many.rootMisses).toBeLessThan(few.rootMisses);
+    expect(many.hiddenFaults).toBeLessThan(few.hiddenFaults);
+  });
+  test('a bound on the tables is kept', () => {
+    const stats = counts('CR3 with the same value, and with many', { tables: 16 });
+    expect(stats.evictions).toBeGreaterThan(0);
+  });
+});
+
+test('without paging a guest meets each page once', () => {
+  const { hypervisor, add } = nestedWorld();
+  const vm = add(kernel('hello'), { memory: 8 * MIB, paging: 'shadow' });
+  hypervisor.run();
+  expect(vm.shadow?.stats).toMatchObject({ trueFaults: 0, hiddenFaults: 1, flushes: 1 });
+});
