@@ -1,6 +1,7 @@
 /** Runs an image until what is to be explained happens, and keeps the explanation made at that moment. */
 
 import { InvalidInput } from '../base/errors.ts';
+import type { EntryFailure } from '../vmx/context.ts';
 import { EXIT, exitReasonName } from '../vmx/exit-reasons.ts';
 import type { VmcsImage } from '../vmx/explain/index.ts';
 import { drive } from './drive.ts';
@@ -35,7 +36,7 @@ export function parseMoment(text: string, number: number): Moment {
 export async function runUntil<T>(
   plan: RunPlan,
   moment: Moment,
-  look: (session: Session, image: VmcsImage, failed: boolean) => T,
+  look: (session: Session, image: VmcsImage, failure: EntryFailure | null) => T,
 ): Promise<{ found: T | undefined; session: Session; entries: number; exits: number }> {
   const consoles = new Consoles([null], () => {}, null);
   const session = makeSession(plan, consoles);
@@ -43,22 +44,22 @@ export async function runUntil<T>(
   let left = moment.number;
   let found: T | undefined;
   let [entries, exits] = [0, 0];
-  const arrive = (failed: boolean): void => {
+  const arrive = (failure: EntryFailure | null): void => {
     const image = machine.vmx?.image();
     if (found !== undefined || image === null || image === undefined || --left > 0) return;
-    found = look(session, image, failed);
+    found = look(session, image, failure);
     machine.stop('explained');
   };
   machine.observe({
     onEntry: () => {
       entries++;
     },
-    onEntryFailure: () => {
-      if (moment.kind === 'entry-failure') arrive(true);
+    onEntryFailure: (failure) => {
+      if (moment.kind === 'entry-failure') arrive(failure);
     },
     onExit: (whole) => {
       exits++;
-      if (moment.kind === 'exit' && (moment.reason === null || moment.reason === (whole & 0xffff))) arrive(false);
+      if (moment.kind === 'exit' && (moment.reason === null || moment.reason === (whole & 0xffff))) arrive(null);
     },
   });
   await drive(session, consoles, {

@@ -120,12 +120,12 @@ function refused(x: VmxContext, error: number, stage: Stage): number {
 function failLate(x: VmxContext, reason: number, qualification: number, rows: readonly FailedCheck[]): void {
   const w = x.words;
   x.lastEntryFailure = { error: 0, reason, rows };
-  x.observer?.onEntryFailure?.(x.lastEntryFailure);
   w[W.W_REASON] = reason | ENTRY_FAILURE;
   w[W.W_QUALIFICATION] = qualification;
   w[W.W_EXIT_INFO] = 0;
   w[W.W_VECTORING] = 0;
   x.exits[reason]++;
+  x.observer?.onEntryFailure?.(x.lastEntryFailure);
   loadHostState(x);
 }
 

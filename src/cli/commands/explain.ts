@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { InvalidInput } from '../../base/errors.ts';
 import { processorModel } from '../../cpu/model.ts';
 import { modelCapabilities, type VmxCapabilities } from '../../vmx/capabilities.ts';
+import type { EntryFailure } from '../../vmx/context.ts';
 import { PRIMARY } from '../../vmx/controls.ts';
 import {
   explainAddress,
@@ -146,8 +147,8 @@ async function ofImage(input: string, o: ExplainOptions, questions: Questions): 
     ...(tlb === undefined ? {} : { tlb }),
   };
   const plan = planRun([{ image: input, options: vm }], global);
-  const { found, session, entries, exits } = await runUntil(plan, moment, (running, image, failed) => ({
-    ...answer(image, walkMemory(running.machine.memory), questions, failed),
+  const { found, session, entries, exits } = await runUntil(plan, moment, (running, image, failure) => ({
+    ...answer(image, walkMemory(running.machine.memory), questions, failure !== null, failure),
     instructions: running.machine.instructions,
   }));
   if (found === undefined) {
@@ -163,14 +164,20 @@ async function ofImage(input: string, o: ExplainOptions, questions: Questions): 
 }
 
 /** Everything that is asked about a VMCS. `failed`: its last entry failed. */
-function answer(image: VmcsImage, memory: WalkMemory | null, questions: Questions, failed: boolean): Answer {
+function answer(
+  image: VmcsImage,
+  memory: WalkMemory | null,
+  questions: Questions,
+  failed: boolean,
+  failure: EntryFailure | null = null,
+): Answer {
   const text: string[] = [];
   const data: Record<string, unknown> = {};
   const add = (name: string, part: { readonly text: readonly string[] }): void => {
     text.push(...part.text);
     data[name] = part;
   };
-  if (failed) add('entry', explainEntry(image));
+  if (failed) add('entry', explainEntry(image, failure));
   if (!failed || memory === null) add('exit', explainExit(image));
   const regime = guestRegime(image);
   const { linear, guestPhysical, access, user } = questions;

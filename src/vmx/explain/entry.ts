@@ -4,6 +4,8 @@
 import type { ControlWord } from '../capabilities.ts';
 import type { EntryCheck } from '../checks/check.ts';
 import { CHECK_GROUPS, type CheckGroup, describeFailure, type FailedCheck, type Stage } from '../checks/index.ts';
+import { MSR_LOAD_RULES } from '../checks/msr-load.ts';
+import type { EntryFailure } from '../context.ts';
 import { VM_ENTRY, VM_EXIT } from '../controls.ts';
 import { EXIT, exitReasonText, VM_ERROR, vmErrorText } from '../exit-reasons.ts';
 import { fieldName } from '../field-table.ts';
@@ -36,8 +38,9 @@ export interface EntryExplanation {
   readonly text: readonly string[];
 }
 
-/** Judges a VMCS as VM entry would. */
-export function explainEntry(image: VmcsImage): EntryExplanation {
+/** Judges a VMCS as VM entry would. `failure`: what a machine said of it (`onEntryFailure`); it tells of MSRs that could not be loaded,
+ *  which no field does. */
+export function explainEntry(image: VmcsImage, failure: EntryFailure | null = null): EntryExplanation {
   const view = image.view();
   const judged: EntryCheck[] = [];
   const unjudged: UnjudgedCheck[] = [];
@@ -58,10 +61,15 @@ export function explainEntry(image: VmcsImage): EntryExplanation {
     return by === undefined ? [] : [{ id, by }];
   });
   const nearest = failed.length === 0 ? [] : nearestValid(image, judged);
+  const loading = failure?.reason === EXIT.ENTRY_FAILURE_MSR_LOADING ? failure.rows : [];
+  for (const row of rows.length === 0 ? loading : []) {
+    const rule = MSR_LOAD_RULES.find(({ id }) => id === row.id)?.message ?? 'WRMSR would raise #GP';
+    rows.push({ ...row, message: `${row.message}: ${rule}`, qualification: image.low(F.EXIT_QUALIFICATION) });
+  }
   const stage = rows[0]?.stage;
   const result = {
     outcome: stage === undefined ? ('enters' as const) : stage === 'guest' ? ('exit' as const) : ('error' as const),
-    number: stage === undefined ? 0 : NUMBERS[stage],
+    number: stage === undefined ? 0 : loading.length > 0 ? EXIT.ENTRY_FAILURE_MSR_LOADING : NUMBERS[stage],
     rows,
     implied,
     unjudged,
@@ -83,15 +91,17 @@ function whyUnjudged(image: VmcsImage, group: CheckGroup, row: EntryCheck): stri
   const wide = row.fields.find((field) => image.wide(field) !== undefined);
   if (wide !== undefined) return `${fieldName(wide)} has more than 32 bits`;
   if (row.volatile && image.memory === null) return 'it depends on memory';
-  if (
-    group.stage === 'host' &&
-    is64(image, F.VM_EXIT_CONTROLS, VM_EXIT.HOST_ADDRESS_SPACE_SIZE, image.capabilities.exit)
-  )
-    return 'the host is in IA-32e mode, this rule is that of a 32-bit host';
+  if (is64(image, F.VM_EXIT_CONTROLS, VM_EXIT.HOST_ADDRESS_SPACE_SIZE, image.capabilities.exit)) {
+    if (group.stage === 'host') return 'the host is in IA-32e mode, this rule is that of a 32-bit host';
+    if (DIFFERS_WITH_INTEL_64.test(row.id)) return 'a processor with Intel 64 has another rule';
+  }
   const ia32e = is64(image, F.VM_ENTRY_CONTROLS, VM_ENTRY.IA32E_MODE_GUEST, image.capabilities.entry);
   if (ia32e && row.id.startsWith('guest.pdpte')) return 'the guest is in IA-32e mode';
   return null;
 }
+
+/** Rows about addresses that IA32_VMX_BASIC bit 48 limits to 32 bits, and about IA32_EFER. */
+const DIFFERS_WITH_INTEL_64 = /^(?!execution\.eptp).*\.(width|end)$|\.efer\./;
 
 /** A control that makes host or guest 64-bit, on a processor that offers it: logs may come from one. */
 const is64 = (image: VmcsImage, field: number, control: number, offered: ControlWord): boolean =>
@@ -114,7 +124,8 @@ function entryText(image: VmcsImage, e: Omit<EntryExplanation, 'text'>): string[
     );
     for (const row of e.rows) {
       lines.push(`  ${row.id}   (SDM Vol. 3, "${row.section}")`);
-      lines.push(`    ${fieldText(image, row.fields[0]?.encoding ?? -1)}: ${row.message}`);
+      const [at] = row.fields;
+      lines.push(`    ${at === undefined ? '' : `${fieldText(image, at.encoding)}: `}${row.message}`);
       const others = row.fields.slice(1).filter((f) => f.encoding !== (row.fields[0]?.encoding ?? 0) + 1);
       const shown = [
         ...new Set(others.map((f) => (fieldName(f.encoding).endsWith('(high)') ? f.encoding - 1 : f.encoding))),

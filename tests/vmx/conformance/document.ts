@@ -29,6 +29,10 @@ const TESTS = [
   ...textsUnder('tests/machine', ['.test.ts'], /^$/),
   ...textsUnder('tests/hypervisor', ['.test.ts'], /^$/),
 ];
+/** The test kernels, which name exits and errors by number. */
+const SUITE = textsUnder('guests/vmx-suite', ['.asm'], /^$/);
+const inSuite = (pattern: RegExp): string =>
+  contains(SUITE, pattern) === undefined ? '' : `\`tests/guests/vmx-suite.test.ts\``;
 const SOURCES = textsUnder('src/vmx', ['.ts'], /explain|qualification|exit-reasons|document/);
 
 const contains = (texts: Texts, pattern: RegExp): string | undefined =>
@@ -103,7 +107,9 @@ const exits = (): Row[] =>
       constant !== undefined && contains(SOURCES, new RegExp(`\\bEXIT\\.${constant}\\b`)) !== undefined;
     const failed = `0x8000_00${number.toString(16).padStart(2, '0')}`;
     const byNumber = new RegExp(`EXIT_REASON\\)\\)\\.toBe\\((${number}|${failed})\\)|\\bEXIT\\.${constant}\\b`);
-    const test = CASE_REASONS.has(number) ? '`tests/vmx/bochs.test.ts`' : shown(byNumber);
+    const test = CASE_REASONS.has(number)
+      ? '`tests/vmx/bochs.test.ts`'
+      : shown(byNumber) || inSuite(new RegExp(`check_exit ${number}\\b|^ +code [^\\n]*, ${number}\\b`, 'm'));
     return [`${number}`, `\`${constant ?? name}\``, implemented, implemented ? test : ''];
   });
 
@@ -126,7 +132,12 @@ const errors = (): Row[] =>
       constant !== undefined && contains(SOURCES, new RegExp(`\\bVM_ERROR\\.${constant}\\b`)) !== undefined;
     const byStage = number === 7 || number === 8 ? "stage === 'controls' \\? 7 : 8|" : '';
     const pattern = new RegExp(`${byStage}error: ${number}\\b|fails\\(${number}\\)|VM_ERROR\\.${constant}\\b`);
-    return [`${number}`, text, implemented, implemented ? shown(pattern) : ''];
+    return [
+      `${number}`,
+      text,
+      implemented,
+      implemented ? shown(pattern) || inSuite(new RegExp(`check_fails ${number}\\b`)) : '',
+    ];
   });
 
 const checks = (): Row[] =>

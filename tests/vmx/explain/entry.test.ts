@@ -103,6 +103,28 @@ test('a valid state enters, and there is nothing to change', () => {
   expect(explainEntry(image())).toMatchObject({ outcome: 'enters', number: 0, rows: [], nearest: [] });
 });
 
+test('an MSR that an entry cannot load is named with its number', () => {
+  writeBaseline(world);
+  world.root.memory.fill(AT.msrArea, 32, 0);
+  world.root.memory.write32(AT.msrArea, 0xc000_0100);
+  world.set(F.VM_ENTRY_MSR_LOAD_ADDRESS, AT.msrArea);
+  world.set(F.VM_ENTRY_MSR_LOAD_COUNT, 1);
+  let text: readonly string[] = [];
+  const stop = world.machine.observe({
+    onEntryFailure: (failure) => {
+      text = explainEntry(image(), failure).text;
+    },
+  });
+  world.root.vmlaunch();
+  stop();
+  expect(text.slice(0, 4)).toEqual([
+    'VM entry fails: exit reason 34, VM-entry failure due to MSR loading, qualification 1',
+    `1 of ${ENTRY_CHECKS.length} rules does not hold:`,
+    '  msr-load.base   (SDM Vol. 3, "Loading MSRs")',
+    '    entry 1 of the VM-entry MSR-load area cannot be loaded: the index must not be C000_0100h (IA32_FS_BASE) or C000_0101h (IA32_GS_BASE)',
+  ]);
+});
+
 test('what is not known is not judged', () => {
   const partial = imageOfObject({ GUEST_RFLAGS: '0h' }, world.vmx.context.capabilities, { partial: true });
   const { rows, unjudged, judged } = explainEntry(partial);

@@ -130,3 +130,65 @@ test('Xen prints its segments in a table', () => {
 test.each(['', 'nothing here', '*** Guest State ***\n'])('%j is refused', (text) => {
   expect(() => parseKvmDump(text)).toThrow(/VMCS dump/);
 });
+
+/** A valid 64-bit guest of a 64-bit host with all the controls that KVM uses. */
+const GUEST_64 = `*** Guest State ***
+CR0: actual=0x0000000080050033, shadow=0x0000000080050033, gh_mask=fffffffffffefff7
+CR4: actual=0x00000000003726f0, shadow=0x00000000003706f0, gh_mask=fffffffffffef871
+CR3 = 0x0000000100aa1000
+RSP = 0xffffc900000c7eb0  RIP = 0xffffffff81a2b3c4
+RFLAGS=0x00000246         DR7 = 0x0000000000000400
+Sysenter RSP=fffffe0000002200 CS:RIP=0010:ffffffff82001a40
+CS:   sel=0x0010, attr=0x0a09b, limit=0xffffffff, base=0x0000000000000000
+DS:   sel=0x0000, attr=0x1c001, limit=0xffffffff, base=0x0000000000000000
+SS:   sel=0x0018, attr=0x0c093, limit=0xffffffff, base=0x0000000000000000
+ES:   sel=0x0000, attr=0x1c001, limit=0xffffffff, base=0x0000000000000000
+FS:   sel=0x0000, attr=0x1c001, limit=0xffffffff, base=0x0000000000000000
+GS:   sel=0x0000, attr=0x1c001, limit=0xffffffff, base=0xffff88807dc00000
+GDTR:                           limit=0x0000007f, base=0xfffffe0000001000
+LDTR: sel=0x0000, attr=0x1c000, limit=0xffffffff, base=0x0000000000000000
+IDTR:                           limit=0x00000fff, base=0xfffffe0000000000
+TR:   sel=0x0040, attr=0x0008b, limit=0x00004087, base=0xfffffe0000003000
+EFER= 0x0000000000000d01
+PAT = 0x0407050600070106
+DebugCtl = 0x0000000000000000  DebugExceptions = 0x0000000000000000
+Interruptibility = 00000000  ActivityState = 00000000
+InterruptStatus = 0000
+*** Host State ***
+RIP = 0xffffffffc0a01230  RSP = 0xffffb0a0c0d0fc98
+CS=0010 SS=0000 DS=0000 ES=0000 FS=0000 GS=0000 TR=0040
+FSBase=00007f00aabbc700 GSBase=ffff9c001fc40000 TRBase=fffffe0000049000
+GDTBase=fffffe0000047000 IDTBase=fffffe0000000000
+CR0=0000000080050033 CR3=000000010a1c8003 CR4=00000000003726e0
+Sysenter RSP=fffffe0000049000 CS:RIP=0010:ffffffff82001a40
+EFER= 0x0000000000000d01
+PAT = 0x0407050600070106
+*** Control State ***
+CPUBased=0xb5a06dfa SecondaryExec=0x000237eb TertiaryExec=0x0000000000000000
+PinBased=0x000000ff EntryControls=0000d3ff ExitControls=002bffff
+ExceptionBitmap=00060042 PFECmask=00000000 PFECmatch=00000000
+VMEntry: intr_info=00000000 errcode=00000000 ilen=00000000
+VMExit: intr_info=00000000 errcode=00000000 ilen=00000003
+        reason=00000030 qualification=0000000000000184
+IDTVectoring: info=00000000 errcode=00000000
+TSC Offset = 0xffffbe0284927b21
+TSC Multiplier = 0x0001000000000000
+SVI|RVI = 00|00 TPR Threshold = 0x00
+APIC-access addr = 0x0000000e5dfc0000 virt-APIC addr = 0x0000000d2e76c000
+PostedIntrVec = 0xf2
+EPT pointer = 0x000000105a27005e
+PLE Gap=00000080 Window=00001000
+Virtual processor ID = 0x0001
+`;
+
+test('a valid 64-bit guest is not accused of what only 32-bit processors refuse', () => {
+  const explained = explainEntry(parseKvmDump(GUEST_64));
+  expect(explained.rows.map(({ id }) => id)).toEqual([]);
+  expect(explained.outcome).toBe('enters');
+});
+
+test('what is wrong with a 64-bit guest all the same is found', () => {
+  const wrong = GUEST_64.replace('RFLAGS=0x00000246', 'RFLAGS=0x00000244').replace('attr=0x0008b', 'attr=0x00089');
+  const explained = explainEntry(parseKvmDump(wrong));
+  expect(explained.rows.map(({ id }) => id)).toEqual(['guest.tr.type', 'guest.rflags.bit-1']);
+});
