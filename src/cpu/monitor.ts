@@ -68,7 +68,8 @@ export interface ExecutionMonitor {
   interceptTaskSwitch(selector: number, source: 0 | 1 | 2 | 3): boolean;
   /** Delivery ended in a triple fault. False: shut down for real. */
   interceptTripleFault(): boolean;
-  /** The signal holds an EPT violation or misconfiguration met by an instruction or a delivery. Always ends in an exit. */
+  /** The signal holds an EPT violation or misconfiguration met by an instruction or a delivery, or a full page-modification log. Ends in
+   *  an exit, or for an instruction's violation in the delivery of #VE. */
   eptEvent(): void;
   /** In non-root operation, while DEBUG_WATCH has DEBUG_MONITOR: an instruction (an iteration of one) or a delivery is done. */
   stepped(): void;

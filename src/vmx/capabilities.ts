@@ -3,7 +3,7 @@
 import type { U64 } from '../base/int.ts';
 import { cr4Mask, type ProcessorModel } from '../cpu/model.ts';
 import { DEBUGCTL_BITS } from '../cpu/msr.ts';
-import { PIN_BASED, PRIMARY, SECONDARY, VM_ENTRY, VM_EXIT } from './controls.ts';
+import { PIN_BASED, PRIMARY, SECONDARY, VM_ENTRY, VM_EXIT, VM_FUNCTION } from './controls.ts';
 import { FIELDS } from './field-table.ts';
 import * as F from './fields.ts';
 import { generationOptions } from './generations.ts';
@@ -39,6 +39,8 @@ export interface VmxCapabilities {
   /** Most entries that an MSR area may have. */
   readonly msrAreaEntries: number;
   readonly eptVpid: U64;
+  /** Bits of the VM-function controls that may be one. */
+  readonly vmFunctions: number;
   readonly trueControls: boolean;
   readonly writesReadOnlyFields: boolean;
   readonly zeroLengthInjection: boolean;
@@ -81,6 +83,10 @@ export const defaultVmxOptions: VmxOptions = {
     SECONDARY.WBINVD_EXITING |
     SECONDARY.UNRESTRICTED_GUEST |
     SECONDARY.PAUSE_LOOP_EXITING |
+    SECONDARY.ENABLE_VM_FUNCTIONS |
+    SECONDARY.VMCS_SHADOWING |
+    SECONDARY.ENABLE_PML |
+    SECONDARY.EPT_VIOLATION_VE |
     SECONDARY.USE_TSC_SCALING,
   exit:
     VM_EXIT.SAVE_DEBUG_CONTROLS |
@@ -103,10 +109,14 @@ export const defaultVmxOptions: VmxOptions = {
   timerRate: 0,
   eptVpid: {
     lo:
+      EPT_CAP.EXECUTE_ONLY |
       EPT_CAP.WALK_LENGTH_4 |
       EPT_CAP.MEMORY_TYPE_UC |
       EPT_CAP.MEMORY_TYPE_WB |
       EPT_CAP.PAGES_2M |
+      EPT_CAP.PAGES_1G |
+      EPT_CAP.ACCESSED_DIRTY |
+      EPT_CAP.ADVANCED_INFORMATION |
       EPT_CAP.INVEPT |
       EPT_CAP.INVEPT_SINGLE_CONTEXT |
       EPT_CAP.INVEPT_ALL_CONTEXT,
@@ -117,6 +127,7 @@ export const defaultVmxOptions: VmxOptions = {
       VPID_CAP.ALL_CONTEXT |
       VPID_CAP.SINGLE_CONTEXT_RETAINING_GLOBALS,
   },
+  vmFunctions: VM_FUNCTION.EPTP_SWITCHING,
   activityStates: 7,
   trueControls: true,
   writesReadOnlyFields: true,
@@ -150,6 +161,7 @@ export function vmxCapabilities(options: VmxOptions = defaultVmxOptions): VmxCap
     zeroLengthInjection: options.zeroLengthInjection,
     msrAreaEntries: 512,
     eptVpid: options.eptVpid,
+    vmFunctions: options.vmFunctions,
   };
 }
 
@@ -280,6 +292,7 @@ export const IA32_VMX_TRUE_PINBASED_CTLS = 0x48d;
 export const IA32_VMX_TRUE_PROCBASED_CTLS = 0x48e;
 export const IA32_VMX_TRUE_EXIT_CTLS = 0x48f;
 export const IA32_VMX_TRUE_ENTRY_CTLS = 0x490;
+export const IA32_VMX_VMFUNC = 0x491;
 
 /** IA32_FEATURE_CONTROL bits. */
 export const FEATURE_CONTROL_LOCK = 1 << 0;
@@ -339,6 +352,8 @@ export function capabilityMsr(c: VmxCapabilities, index: number): U64 | undefine
       return secondary && (c.secondary.allowed1 & (SECONDARY.ENABLE_EPT | SECONDARY.ENABLE_VPID)) !== 0
         ? c.eptVpid
         : undefined;
+    case IA32_VMX_VMFUNC:
+      return secondary && offers(c.secondary, SECONDARY.ENABLE_VM_FUNCTIONS) ? { lo: c.vmFunctions, hi: 0 } : undefined;
     default:
       return undefined;
   }

@@ -2,6 +2,7 @@
 import { EVENT_BOUNDARY, EVENTS } from '../base/registers.ts';
 import type { Cpu } from '../cpu/cpu.ts';
 import {
+  EPT_CAP,
   FEATURE_CONTROL_LOCK,
   FEATURE_CONTROL_VMX_OUTSIDE_SMX,
   fieldExists,
@@ -97,6 +98,13 @@ export class VmxContext {
     this.checkEverything = settings.checkEverything ?? false;
     this.fieldWords = WORD.map((word, encoding) => (word >= 0 && hasField(encoding, this.capabilities) ? word : -1));
     this.words = new Int32Array(0);
+    const offered = this.capabilities.eptVpid.lo;
+    cpu.mmu.configureEpt({
+      physicalAddressBits: this.capabilities.physicalAddressBits,
+      executeOnly: (offered & EPT_CAP.EXECUTE_ONLY) !== 0,
+      pages1G: (offered & EPT_CAP.PAGES_1G) !== 0,
+      advancedInformation: (offered & EPT_CAP.ADVANCED_INFORMATION) !== 0,
+    });
     this.view = new EntryView(this.words, 0, this.capabilities, cpu.memory);
   }
 

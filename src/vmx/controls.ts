@@ -60,6 +60,11 @@ export const SECONDARY = {
   USE_TSC_SCALING: 1 << 25,
 } as const;
 
+/** VM-function controls (low half). */
+export const VM_FUNCTION = {
+  EPTP_SWITCHING: 1 << 0,
+} as const;
+
 /** VM-exit controls. */
 export const VM_EXIT = {
   SAVE_DEBUG_CONTROLS: 1 << 2,

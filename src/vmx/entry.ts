@@ -50,6 +50,8 @@ import { CR0_LOADED, loadHostState, noteTrapFlag } from './exit.ts';
 import { ENTRY_FAILURE, EXIT, VM_ERROR } from './exit-reasons.ts';
 import { loadMsrArea } from './msr-areas.ts';
 import { ENTRY_MSRS, loadGuestMsrs } from './msr-fields.ts';
+import { selectDirtyLog } from './pml.ts';
+import { activateLinked } from './shadow-vmcs.ts';
 import { loadGuestRegisters } from './state-copy.generated.ts';
 import type { Vmcs } from './vmcs.ts';
 import * as W from './words.ts';
@@ -164,6 +166,8 @@ function loadGuestState(x: VmxContext, retiring: number): void {
   mmu.eptEnabled = x.secondary(SECONDARY.ENABLE_EPT);
   mmu.eptpLow = w[W.W_EPTP];
   mmu.eptpHigh = w[W.W_EPTP + 1];
+  selectDirtyLog(x);
+  activateLinked(x);
   mmu.vmTransition();
 }
 

@@ -11,7 +11,7 @@ import {
   PENDING_DEBUG,
   START_EIP,
 } from '../base/registers.ts';
-import { DB, PF, SIGNAL_EPT_MISCONFIGURATION } from '../base/signal.ts';
+import { DB, PF, SIGNAL_EPT_MISCONFIGURATION, SIGNAL_PML_FULL } from '../base/signal.ts';
 import { takeNmi } from '../cpu/far/events.ts';
 import type { ProcessorEvent } from '../cpu/monitor.ts';
 import type { VmxContext } from './context.ts';
@@ -29,6 +29,7 @@ import {
 } from './controls.ts';
 import { exitAtBoundary, exitEpt, exitEvent, exitInstruction, unblockedNmi } from './exit.ts';
 import { EXIT } from './exit-reasons.ts';
+import { becomesException } from './virtualization-exception.ts';
 import * as W from './words.ts';
 
 const T = INTERRUPTION_TYPE;
@@ -84,10 +85,17 @@ export function interceptTaskSwitch(x: VmxContext, selector: number, source: num
   return true;
 }
 
-/** The signal holds an EPT violation or misconfiguration. */
+/** The signal holds an EPT violation or misconfiguration, or a write that the page-modification log has no room for. */
 export function eptEvent(x: VmxContext): void {
   const { signal } = x.cpu;
   const w = x.words;
+  const unblocking = unblockedNmi(x) ? INTERRUPTION_NMI_UNBLOCKING : 0;
+  if (signal.kind === SIGNAL_PML_FULL) {
+    exitEpt(x, EXIT.PML_FULL, unblocking);
+    return;
+  }
+  const qualification = signal.qualification | unblocking;
+  if (signal.kind !== SIGNAL_EPT_MISCONFIGURATION && becomesException(x, qualification)) return;
   w[W.W_GUEST_PHYSICAL] = signal.guestPhysicalLow;
   w[W.W_GUEST_PHYSICAL + 1] = signal.guestPhysicalHigh;
   if (signal.kind === SIGNAL_EPT_MISCONFIGURATION) {
@@ -95,7 +103,7 @@ export function eptEvent(x: VmxContext): void {
     return;
   }
   w[W.W_GUEST_LINEAR] = signal.linear;
-  exitEpt(x, EXIT.EPT_VIOLATION, signal.qualification | (unblockedNmi(x) ? INTERRUPTION_NMI_UNBLOCKING : 0));
+  exitEpt(x, EXIT.EPT_VIOLATION, qualification);
 }
 
 /** External interrupts exit, whatever RFLAGS.IF says. */

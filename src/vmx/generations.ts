@@ -38,8 +38,8 @@ const LACKS: Readonly<Record<VmxGeneration, Lacks>> = {
     ...NOTHING,
     pinBased: PIN_BASED.PROCESS_POSTED_INTERRUPTS,
     secondary: AFTER_EPT,
-    ept: EPT_CAP.ACCESSED_DIRTY,
-    options: { writesReadOnlyFields: false, zeroLengthInjection: false },
+    ept: EPT_CAP.ACCESSED_DIRTY | EPT_CAP.ADVANCED_INFORMATION,
+    options: { vmFunctions: 0, writesReadOnlyFields: false, zeroLengthInjection: false },
   },
   // The preemption timer came with the second generation in fact; it stays, because it is no matter of paging.
   first: {
@@ -55,6 +55,7 @@ const LACKS: Readonly<Record<VmxGeneration, Lacks>> = {
     entry: VM_ENTRY.LOAD_IA32_PERF_GLOBAL_CTRL | VM_ENTRY.LOAD_IA32_PAT | VM_ENTRY.LOAD_IA32_EFER,
     ept: -1,
     options: {
+      vmFunctions: 0,
       trueControls: false,
       writesReadOnlyFields: false,
       zeroLengthInjection: false,

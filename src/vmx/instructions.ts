@@ -10,6 +10,10 @@ import { EXIT } from './exit-reasons.ts';
 import { fieldInfo, invalidationInfo, pointerInfo } from './instruction-info.ts';
 import { controlRegisterError } from './intercept.ts';
 import * as op from './operations.ts';
+import { linkedVmcs, shadowedFieldExits } from './shadow-vmcs.ts';
+import { vmfunc } from './vm-functions.ts';
+import type { Vmcs } from './vmcs.ts';
+import { W_VMREAD_BITMAP, W_VMWRITE_BITMAP } from './words.ts';
 
 interface VmxInstruction {
   readonly reason: number;
@@ -39,8 +43,8 @@ const TABLE: Readonly<Record<string, VmxInstruction>> = {
     execute: (x, i) => withPointer(x, i, (lo, hi) => op.vmptrld(x, lo, hi)),
   },
   VMPTRST: { reason: EXIT.VMPTRST, info: pointerInfo, exists: always, execute: storePointer },
-  VMREAD: { reason: EXIT.VMREAD, info: fieldInfo, exists: always, execute: readField },
-  VMWRITE: { reason: EXIT.VMWRITE, info: fieldInfo, exists: always, execute: writeField },
+  VMREAD: { reason: EXIT.VMREAD, info: fieldInfo, exists: always, execute: (x, i) => readField(x, i) },
+  VMWRITE: { reason: EXIT.VMWRITE, info: fieldInfo, exists: always, execute: (x, i) => writeField(x, i) },
   VMXOFF: { reason: EXIT.VMXOFF, info: none, exists: always, execute: (x) => finish(x, op.vmxoff(x)) },
   VMXON: {
     reason: EXIT.VMXON,
@@ -56,6 +60,10 @@ const TABLE: Readonly<Record<string, VmxInstruction>> = {
 export function vmxInstruction(x: VmxContext, i: Instruction): void {
   const { cpu } = x;
   const name = i.row.mnemonic;
+  if (name === 'VMFUNC') {
+    vmfunc(x, i);
+    return;
+  }
   const instruction = TABLE[name];
   if (instruction === undefined || !instruction.exists(x)) cpu.raise(UD, -1, `this processor has no ${name}`);
   if (x.vmxonPointer === NO_POINTER) {
@@ -65,11 +73,23 @@ export function vmxInstruction(x: VmxContext, i: Instruction): void {
     return;
   }
   if (x.nonRoot) {
+    if (shadowed(x, name, i)) return;
     exitInstruction(x, instruction.reason, i.memory ? i.displacement : 0, i.length, instruction.info(i));
     return;
   }
   requireCpl0(x, name);
   instruction.execute(x, i);
+}
+
+/** VMREAD and VMWRITE of a field that shadowing leaves to the guest: they reach the linked VMCS. */
+function shadowed(x: VmxContext, name: string, i: Instruction): boolean {
+  if (name !== 'VMREAD' && name !== 'VMWRITE') return false;
+  const bitmap = name === 'VMREAD' ? W_VMREAD_BITMAP : W_VMWRITE_BITMAP;
+  if (shadowedFieldExits(x, x.cpu.S[i.reg], bitmap)) return false;
+  requireCpl0(x, name);
+  if (name === 'VMREAD') readField(x, i, linkedVmcs(x));
+  else writeField(x, i, linkedVmcs(x));
+  return true;
 }
 
 function requireCpl0(x: VmxContext, name: string): void {
@@ -120,17 +140,17 @@ function storePointer(x: VmxContext, i: Instruction): void {
 }
 
 /** VMREAD r/m32, r32: the field is checked before the destination is accessed; a fault leaves flags and VMCS alone. */
-function readField(x: VmxContext, i: Instruction): void {
+function readField(x: VmxContext, i: Instruction, vmcs: Vmcs | null = x.current): void {
   const { cpu } = x;
-  const result = op.vmread(x, cpu.S[i.reg]);
+  const result = op.vmread(x, cpu.S[i.reg], vmcs);
   if (result === op.SUCCEED) cpu.writeOperand32(i, x.readValue);
   finish(x, result);
 }
 
 /** VMWRITE r32, r/m32: the source is read first. */
-function writeField(x: VmxContext, i: Instruction): void {
+function writeField(x: VmxContext, i: Instruction, vmcs: Vmcs | null = x.current): void {
   const { cpu } = x;
-  const result = x.current === null ? op.FAIL_INVALID : op.vmwrite(x, cpu.S[i.reg], cpu.readOperand32(i));
+  const result = vmcs === null ? op.FAIL_INVALID : op.vmwrite(x, cpu.S[i.reg], cpu.readOperand32(i), vmcs);
   finish(x, result);
 }
 

@@ -19,6 +19,8 @@ export interface VmxOptions {
   readonly timerRate: number;
   /** EPT_VPID_CAP, halves (0 where EPT and VPID are not offered). */
   readonly eptVpid: U64;
+  /** Bits of the VM-function controls that may be one (IA32_VMX_VMFUNC). */
+  readonly vmFunctions: number;
   /** Activity states besides active, as bits 8:6 of IA32_VMX_MISC: 1 HLT, 2 shutdown, 4 wait-for-SIPI. */
   readonly activityStates: number;
   /** The TRUE capability MSRs exist: some default settings may be changed. */
@@ -40,6 +42,7 @@ export const EPT_CAP = {
   PAGES_1G: 1 << 17,
   INVEPT: 1 << 20,
   ACCESSED_DIRTY: 1 << 21,
+  ADVANCED_INFORMATION: 1 << 22,
   INVEPT_SINGLE_CONTEXT: 1 << 25,
   INVEPT_ALL_CONTEXT: 1 << 26,
 } as const;

@@ -32,6 +32,8 @@ export class Vmcs {
   /** All fields, by the words of field-table.ts. */
   readonly words = new Int32Array(FIELD_WORDS);
   launched = false;
+  /** Bit 31 of the region's first word: no VM entry, only VMREAD and VMWRITE. */
+  shadow = false;
   /** Groups of entry checks that have to be looked at since something they read has changed. */
   unchecked: number = ALL_GROUPS;
 
@@ -64,6 +66,7 @@ export class VmcsStore {
     const present = this.#active.get(address);
     if (present !== undefined) return present;
     const vmcs = new Vmcs(address);
+    vmcs.shadow = this.#memory.read32(address) < 0;
     for (let word = 0; word < FIELD_WORDS; word++) {
       vmcs.words[word] = this.#memory.read32(address + this.#places[word]) & WORD_MASK[word];
     }
@@ -100,6 +103,7 @@ export class VmcsStore {
       address: vmcs.address,
       words: Array.from(vmcs.words),
       launched: vmcs.launched,
+      shadow: vmcs.shadow,
     }));
   }
 
@@ -109,6 +113,7 @@ export class VmcsStore {
       const vmcs = new Vmcs(state.address);
       vmcs.words.set(state.words);
       vmcs.launched = state.launched;
+      vmcs.shadow = state.shadow;
       this.#active.set(vmcs.address, vmcs);
     }
   }
@@ -118,6 +123,7 @@ export interface VmcsState {
   readonly address: number;
   readonly words: readonly number[];
   readonly launched: boolean;
+  readonly shadow: boolean;
 }
 
 /** Checks a saved VMCS. */
@@ -127,6 +133,7 @@ export function validateVmcs(value: Unvalidated<VmcsState>, field: string): Vmcs
     address: dword(value.address, `${field}.address`),
     words: words.map((word, i) => word & WORD_MASK[i]),
     launched: boolean(value.launched, `${field}.launched`),
+    shadow: boolean(value.shadow, `${field}.shadow`),
   };
 }
 

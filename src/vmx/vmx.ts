@@ -16,6 +16,7 @@ import { exitTripleFault, noteTrapFlag } from './exit.ts';
 import { imageOfWords, type VmcsImage } from './explain/image.ts';
 import { vmxInstruction } from './instructions.ts';
 import * as intercept from './intercept.ts';
+import { selectDirtyLog } from './pml.ts';
 import { guestTsc } from './time.ts';
 import { type VmcsState, validateVmcs } from './vmcs.ts';
 
@@ -214,6 +215,7 @@ export class Vmx implements ExecutionMonitor {
     if (nonRoot && current === NO_POINTER) throw new InvalidInput('vmx.nonRoot: there is no current VMCS');
     x.store.restore(active);
     x.setCurrent(x.store.active(current) ?? null);
+    if (nonRoot) selectDirtyLog(x);
     x.vmxonPointer = vmxonPointer;
     x.nonRoot = nonRoot;
     x.featureControl = featureControl;

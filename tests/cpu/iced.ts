@@ -40,7 +40,6 @@ export const DIFFERENCES: readonly { readonly mnemonic: Mnemonic; readonly why: 
   { mnemonic: Mnemonic.Ud0, why: 'exists in order to raise #UD; the model has no row for 0F FF' },
   { mnemonic: Mnemonic.Ud1, why: 'exists in order to raise #UD; the model has no row for 0F B9' },
   { mnemonic: Mnemonic.Ud2, why: 'exists in order to raise #UD; the row of 0F 0B says so' },
-  { mnemonic: Mnemonic.Vmfunc, why: '#UD where the control "enable VM functions" is not supported, as in this model' },
 ];
 const EXPECTED_ILLEGAL = new Set(DIFFERENCES.map((d) => d.mnemonic));
 

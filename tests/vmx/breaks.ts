@@ -9,6 +9,8 @@ export interface Break {
   readonly memory?: readonly (readonly [at: number, value: number])[];
   /** Expected exit qualification, for guest-state rows. */
   readonly qualification?: number;
+  /** On a processor whose EPT has no accessed and dirty flags. */
+  readonly withoutFlags?: boolean;
 }
 
 const PIN = F.PIN_BASED_VM_EXECUTION_CONTROLS;
@@ -92,6 +94,13 @@ const msrArea = (id: string, address: number, count: number): Record<string, Bre
   [`${id}.end`]: all([count, 2], [address, 0xffff_fff0]),
 });
 
+const FUNCTIONS = [SECONDARY, SECONDARY_VALUE | 0x2000] as const;
+/** A page of a feature: its controls, and the address. */
+const featurePage = (id: string, field: number, ...controls: Break['fields']): Record<string, Break> => ({
+  [`${id}.aligned`]: all(...controls, [field, AT.linked | 0x800]),
+  [`${id}.width`]: all(...controls, [field, AT.linked, 1]),
+});
+
 const pageAddress = (id: string, field: number, at: number): Record<string, Break> => ({
   [`${id}.aligned`]: one(field, at | 0x800),
   [`${id}.width`]: one(field, at, 0x8000_0000),
@@ -145,10 +154,21 @@ export const BREAKS: Readonly<Record<string, Break>> = {
   'execution.vpid': one(F.VIRTUAL_PROCESSOR_IDENTIFIER, 0),
   'execution.eptp.memory-type': one(F.EPT_POINTER, AT.pml4 | 0x1c),
   'execution.eptp.walk-length': one(F.EPT_POINTER, AT.pml4 | 0x26),
-  'execution.eptp.accessed-dirty': one(F.EPT_POINTER, AT.pml4 | 0x5e),
+  'execution.eptp.accessed-dirty': { ...one(F.EPT_POINTER, AT.pml4 | 0x5e), withoutFlags: true },
   'execution.eptp.reserved': one(F.EPT_POINTER, AT.pml4 | 0x9e),
   'execution.eptp.width': one(F.EPT_POINTER, AT.pml4 | 0x1e, 0x8000_0000),
   'execution.unrestricted-guest': one(SECONDARY, 0xa0),
+  'execution.pml.ept': one(SECONDARY, 0x2_0020),
+  ...featurePage('execution.pml-address', F.PML_ADDRESS, [SECONDARY, SECONDARY_VALUE | 0x2_0000]),
+  'execution.vm-functions.must-be-zero': all(FUNCTIONS, [F.VM_FUNCTION_CONTROLS, 2]),
+  'execution.eptp-switching.ept': all([SECONDARY, 0x2020], [F.VM_FUNCTION_CONTROLS, 1]),
+  ...featurePage('execution.eptp-list', F.EPTP_LIST_ADDRESS, FUNCTIONS, [F.VM_FUNCTION_CONTROLS, 1]),
+  ...featurePage('execution.vmread-bitmap', F.VMREAD_BITMAP_ADDRESS, [SECONDARY, SECONDARY_VALUE | 0x4000]),
+  ...featurePage('execution.vmwrite-bitmap', F.VMWRITE_BITMAP_ADDRESS, [SECONDARY, SECONDARY_VALUE | 0x4000]),
+  ...featurePage('execution.ve-information', F.VIRTUALIZATION_EXCEPTION_INFORMATION_ADDRESS, [
+    SECONDARY,
+    SECONDARY_VALUE | 0x4_0000,
+  ]),
   'execution.tsc-multiplier': one(SECONDARY, SECONDARY_VALUE | 0x200_0000),
 
   'exit.must-be-one': one(F.VM_EXIT_CONTROLS, EXIT_VALUE & ~1),
@@ -256,6 +276,13 @@ export const BREAKS: Readonly<Record<string, Break>> = {
   'guest.link-pointer.aligned': { fields: [[F.VMCS_LINK_POINTER, AT.linked | 4, 0]], qualification: 4 },
   'guest.link-pointer.width': { fields: [[F.VMCS_LINK_POINTER, AT.linked, 0x8000_0000]], qualification: 4 },
   'guest.link-pointer.revision': { fields: [[F.VMCS_LINK_POINTER, AT.stack, 0]], qualification: 4 },
+  'guest.link-pointer.shadow': {
+    fields: [
+      [SECONDARY, SECONDARY_VALUE | 0x4000],
+      [F.VMCS_LINK_POINTER, AT.linked, 0],
+    ],
+    qualification: 4,
+  },
   'guest.link-pointer.current': { fields: [[F.VMCS_LINK_POINTER, AT.vmcs, 0]], qualification: 4 },
   ...pdptes,
 };

@@ -1,5 +1,5 @@
-import { beforeAll, describe, expect, test } from 'vitest';
-import { vmxCapabilities } from '../../src/vmx/capabilities.ts';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { defaultVmxOptions, EPT_CAP, vmxCapabilities } from '../../src/vmx/capabilities.ts';
 import { entryChecksDocument } from '../../src/vmx/checks/document.ts';
 import {
   ALL_GROUPS,
@@ -15,13 +15,26 @@ import { BREAKS } from './breaks.ts';
 import { AT, baseline, type World, writeBaseline } from './support.ts';
 
 let world: World;
+let full: World;
+let withoutFlags: World;
 beforeAll(() => {
-  world = baseline({ vmx: { checkEverything: true, capabilities: vmxCapabilities() } });
-  world.code(0xf4);
+  full = baseline({ vmx: { checkEverything: true, capabilities: vmxCapabilities() } });
+  const { eptVpid } = defaultVmxOptions;
+  const capabilities = vmxCapabilities({
+    ...defaultVmxOptions,
+    eptVpid: { lo: eptVpid.lo & ~EPT_CAP.ACCESSED_DIRTY, hi: eptVpid.hi },
+  });
+  withoutFlags = baseline({ vmx: { checkEverything: true, capabilities } });
+  for (const each of [full, withoutFlags]) each.code(0xf4);
+  world = full;
+});
+afterEach(() => {
+  world = full;
 });
 
 /** Writes the baseline and breaks one check. */
 function breakOne(id: string): void {
+  world = BREAKS[id]?.withoutFlags === true ? withoutFlags : full;
   writeBaseline(world);
   world.root.memory.fill(AT.eptTable, 32, 0);
   const broken = BREAKS[id];

@@ -28,6 +28,7 @@ import {
   type Signal,
   SS,
   TS,
+  VE,
 } from '../../base/signal.ts';
 import type { Cpu } from '../cpu.ts';
 import { forgetTrap, noteDebugException } from '../debugging/state.ts';
@@ -59,6 +60,7 @@ function classOf(event: ProcessorEvent): number {
     case GP:
       return CONTRIBUTORY;
     case PF:
+    case VE:
       return PAGE_FAULT;
     case DF:
       return DOUBLE_FAULT;

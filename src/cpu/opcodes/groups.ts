@@ -118,6 +118,7 @@ const group7 = [
   row(0x0f_01, 'VMRESUME', [], 'vmx', { extension: 0, ...VMX, form: 0xc3 }),
   row(0x0f_01, 'VMXOFF', [], 'vmx', { extension: 0, ...VMX, form: 0xc4 }),
   row(0x0f_01, 'SIDT', ['Ms'], 'sidt', { extension: 1, ...GDTR_IDTR }),
+  row(0x0f_01, 'VMFUNC', [], 'vmx', { extension: 2, ...VMX, form: 0xd4 }),
   row(0x0f_01, 'LGDT', ['Ms'], 'lgdt', { extension: 2, ...GDTR_IDTR, ...CPL0 }),
   row(0x0f_01, 'LIDT', ['Ms'], 'lidt', { extension: 3, ...GDTR_IDTR, ...CPL0 }),
   row(0x0f_01, 'SMSW', ['Rv/Mw'], 'smsw', { extension: 4, exits: 'CR' }),

@@ -32,13 +32,13 @@ export function invalidateCaches(cpu: Cpu, i: Instruction): void {
   intercepted(cpu, i);
 }
 
-/** VMXON … INVVPID, VMCALL. Their privilege check comes after the VM exit and is the monitor's, as is whether the
+/** VMXON … INVVPID, VMCALL, VMFUNC. Their privilege check comes after the VM exit and is the monitor's, as is whether the
  *  processor is in VMX operation at all. VMCALL exits from real and virtual-8086
- *  mode, too. */
+ *  mode, too, and VMFUNC works there. */
 export function vmx(cpu: Cpu, i: Instruction): void {
   const { monitor } = cpu;
   if (monitor === null) throw cpu.raise(UD, -1, 'this processor has no VMX');
-  if (!isProtected(cpu) && !(i.row.mnemonic === 'VMCALL' && monitor.nonRoot))
+  if (!isProtected(cpu) && !(monitor.nonRoot && (i.row.mnemonic === 'VMCALL' || i.row.mnemonic === 'VMFUNC')))
     cpu.raise(UD, -1, `${i.row.mnemonic} exists in protected mode only`);
   monitor.vmxInstruction(i);
 }

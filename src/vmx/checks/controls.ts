@@ -22,6 +22,7 @@ import {
   SECONDARY_FIELDS,
   withinPhysicalWidth,
 } from './check.ts';
+import { memoryControls } from './memory-controls.ts';
 
 const EXECUTION = 'VM-Execution Control Fields';
 const EXIT = 'VM-Exit Control Fields';
@@ -207,6 +208,7 @@ export const executionControls: readonly EntryCheck[] = [
     (v) => !v.secondary(SECONDARY.USE_TSC_SCALING) || v.low(F.TSC_MULTIPLIER) !== 0 || v.high(F.TSC_MULTIPLIER) !== 0,
     "must not be 0 with 'use TSC scaling'",
   ),
+  ...memoryControls,
 ];
 
 export const exitControls: readonly EntryCheck[] = [

@@ -64,6 +64,9 @@ const linked = (v: EntryView) => v.low(F.VMCS_LINK_POINTER) !== -1 || v.high(F.V
 /** The link pointer can be followed. */
 const followable = (v: EntryView) =>
   linked(v) && (v.low(F.VMCS_LINK_POINTER) & 0xfff) === 0 && fits32(v, F.VMCS_LINK_POINTER);
+/** First word of the region that it names: revision identifier and, as bit 31, the shadow-VMCS indicator. */
+const linkedHead = (v: EntryView) => v.memory.read32(v.low(F.VMCS_LINK_POINTER) >>> 0);
+const SHADOW = 1 << 31;
 
 export const guestNonRegisterState: readonly EntryCheck[] = [
   check(
@@ -203,8 +206,19 @@ export const guestNonRegisterState: readonly EntryCheck[] = [
     'guest.link-pointer.revision',
     STATE,
     [F.VMCS_LINK_POINTER],
-    (v) => !followable(v) || v.memory.read32(v.low(F.VMCS_LINK_POINTER) >>> 0) === v.capabilities.revision,
+    (v) => !followable(v) || (linkedHead(v) & ~SHADOW) === v.capabilities.revision,
     "the region must start with the processor's VMCS revision identifier",
+    { qualification: 4, volatile: true },
+  ),
+  check(
+    'guest.link-pointer.shadow',
+    STATE,
+    [F.VMCS_LINK_POINTER, ...SECONDARY_FIELDS],
+    (v) => !followable(v) || linkedHead(v) < 0 === v.secondary(SECONDARY.VMCS_SHADOWING),
+    (v) =>
+      v.secondary(SECONDARY.VMCS_SHADOWING)
+        ? "with 'VMCS shadowing' the region must be a shadow VMCS (bit 31 of its first word)"
+        : "without 'VMCS shadowing' the region must not be a shadow VMCS (bit 31 of its first word)",
     { qualification: 4, volatile: true },
   ),
   check(
