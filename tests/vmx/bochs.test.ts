@@ -3,11 +3,12 @@
 import { readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { CR2, EAX, EBX } from '../../src/base/registers.ts';
+import { EPT_CAP } from '../../src/vmx/capabilities.ts';
 import { EXIT } from '../../src/vmx/exit-reasons.ts';
 import * as F from '../../src/vmx/fields.ts';
 import { EXIT_CASES } from './bochs/cases.ts';
 import { BREAKS } from './breaks.ts';
-import { AT, baseline, type World, writeBaseline } from './support.ts';
+import { AT, baseline, type World, withoutEpt, writeBaseline } from './support.ts';
 
 const recorded = (name: string): string[][] =>
   readFileSync(new URL(`./bochs/${name}.txt`, import.meta.url), 'utf8')
@@ -17,7 +18,8 @@ const recorded = (name: string): string[][] =>
 
 let world: World;
 beforeEach(() => {
-  world ??= baseline();
+  // Bochs does not tell the rights of the linear address in violations
+  world ??= baseline({ vmx: { capabilities: withoutEpt(EPT_CAP.ADVANCED_INFORMATION) } });
   const { root } = world;
   root.memory.fill(AT.ioA, 0x3000, 0);
   root.memory.fill(AT.eptTable, 0x1000, 0);

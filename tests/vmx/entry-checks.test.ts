@@ -1,5 +1,5 @@
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { defaultVmxOptions, EPT_CAP, vmxCapabilities } from '../../src/vmx/capabilities.ts';
+import { vmxCapabilities } from '../../src/vmx/capabilities.ts';
 import { entryChecksDocument } from '../../src/vmx/checks/document.ts';
 import {
   ALL_GROUPS,
@@ -12,19 +12,14 @@ import {
 import { fieldName } from '../../src/vmx/field-table.ts';
 import * as F from '../../src/vmx/fields.ts';
 import { BREAKS } from './breaks.ts';
-import { AT, baseline, type World, writeBaseline } from './support.ts';
+import { AT, baseline, WITHOUT_FLAGS, type World, writeBaseline } from './support.ts';
 
 let world: World;
 let full: World;
 let withoutFlags: World;
 beforeAll(() => {
   full = baseline({ vmx: { checkEverything: true, capabilities: vmxCapabilities() } });
-  const { eptVpid } = defaultVmxOptions;
-  const capabilities = vmxCapabilities({
-    ...defaultVmxOptions,
-    eptVpid: { lo: eptVpid.lo & ~EPT_CAP.ACCESSED_DIRTY, hi: eptVpid.hi },
-  });
-  withoutFlags = baseline({ vmx: { checkEverything: true, capabilities } });
+  withoutFlags = baseline({ vmx: { checkEverything: true, capabilities: WITHOUT_FLAGS } });
   for (const each of [full, withoutFlags]) each.code(0xf4);
   world = full;
 });

@@ -73,7 +73,12 @@ describe('VMCS pointers', () => {
     expect(root.vmptrld(AT.vmcs | 1)).toEqual(fails(9));
     expect(root.vmptrld(AT.vmxon)).toEqual(fails(10));
     expect(root.vmptrld(AT.stack)).toEqual(fails(11));
-    root.memory.write32(AT.otherVmcs, root.memory.read32(AT.otherVmcs) | 0x8000_0000); // a shadow VMCS
+  });
+
+  test('VMPTRLD refuses a shadow VMCS where there is no VMCS shadowing', () => {
+    const secondary = defaultVmxOptions.secondary & ~SECONDARY.VMCS_SHADOWING;
+    const { root } = rootMode({ vmx: { capabilities: vmxCapabilities({ ...defaultVmxOptions, secondary }) } });
+    root.memory.write32(AT.otherVmcs, root.memory.read32(AT.otherVmcs) | 0x8000_0000);
     expect(root.vmptrld(AT.otherVmcs)).toEqual(fails(11));
   });
 

@@ -3,7 +3,13 @@
 import { Machine, type MachineOptions } from '../../src/machine/machine.ts';
 import type { Reached } from '../../src/machine/root-mode.ts';
 import { type RootModeOptions, RootModePort } from '../../src/machine/root-mode-port.ts';
-import { fieldExists } from '../../src/vmx/capabilities.ts';
+import {
+  defaultVmxOptions,
+  EPT_CAP,
+  fieldExists,
+  type VmxCapabilities,
+  vmxCapabilities,
+} from '../../src/vmx/capabilities.ts';
 import { PIN_BASED, PRIMARY, SECONDARY, VM_ENTRY, VM_EXIT } from '../../src/vmx/controls.ts';
 import { FIELDS } from '../../src/vmx/field-table.ts';
 import * as F from '../../src/vmx/fields.ts';
@@ -35,6 +41,13 @@ export const AT = {
   tss: 0x2_4000,
   stack: 0x3_0000,
 } as const;
+
+/** Everything but these bits of EPT_VPID_CAP. */
+export const withoutEpt = (lacks: number): VmxCapabilities => {
+  const { lo, hi } = defaultVmxOptions.eptVpid;
+  return vmxCapabilities({ ...defaultVmxOptions, eptVpid: { lo: lo & ~lacks, hi } });
+};
+export const WITHOUT_FLAGS: VmxCapabilities = withoutEpt(EPT_CAP.ACCESSED_DIRTY);
 
 export const CODE = 0x08;
 export const DATA = 0x10;

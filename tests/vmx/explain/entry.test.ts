@@ -6,15 +6,19 @@ import { imageOfObject, imageOfWords, objectOfImage, type VmcsImage } from '../.
 import { fieldOf } from '../../../src/vmx/field-table.ts';
 import * as F from '../../../src/vmx/fields.ts';
 import { BREAKS } from '../breaks.ts';
-import { AT, baseline, type World, writeBaseline } from '../support.ts';
+import { AT, baseline, WITHOUT_FLAGS, type World, writeBaseline } from '../support.ts';
 
 let world: World;
+let full: World;
+let withoutFlags: World;
 beforeAll(() => {
-  world = baseline({ vmx: { capabilities: vmxCapabilities() } });
+  full = world = baseline({ vmx: { capabilities: vmxCapabilities() } });
+  withoutFlags = baseline({ vmx: { capabilities: WITHOUT_FLAGS } });
 });
 
 /** The baseline with one row broken, as an image. */
 function broken(id: string): VmcsImage {
+  world = BREAKS[id]?.withoutFlags === true ? withoutFlags : full;
   writeBaseline(world);
   world.root.memory.fill(AT.eptTable, 32, 0);
   for (const [field, value, high] of BREAKS[id]?.fields ?? []) {
