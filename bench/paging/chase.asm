@@ -1,0 +1,30 @@
+; chase: pointers through 2,048 pages in a scattered order, 32,768 steps a round.
+%include "paging.inc"
+PAGES           equ 2048
+STEP            equ 1237                ; odd: it reaches all of them
+STEPS           equ 32768
+
+setup:  xor ebx, ebx
+        mov ecx, PAGES
+.link:  lea edx, [ebx + STEP]
+        and edx, PAGES - 1
+        mov esi, ebx
+        shl esi, 12
+        mov eax, edx
+        shl eax, 12
+        add eax, ARENA
+        mov [ARENA + esi], eax
+        mov ebx, edx
+        loop .link
+        mov dword [place], ARENA
+        ret
+round:  mov ecx, STEPS
+        mov eax, [place]
+.step:  mov eax, [eax]
+        dec ecx
+        jnz .step
+        mov [place], eax
+        ret
+fault:  jmp exception.unexpected
+        align 4
+place:  dd 0
