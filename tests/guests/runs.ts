@@ -2,6 +2,7 @@
  *  ended in an exit, as a trace whose hash two runs can be compared by. */
 import { readFileSync } from 'node:fs';
 import { assemble } from '../../src/asm/index.ts';
+import type { ProcessorModel } from '../../src/cpu/model.ts';
 import type { SerialLine } from '../../src/devices/ports.ts';
 import { Hypervisor, type HypervisorOptions, type VmConfig } from '../../src/hypervisor/hypervisor.ts';
 import type { Vm } from '../../src/hypervisor/vm.ts';
@@ -134,13 +135,17 @@ export interface NestedOptions extends Omit<HypervisorOptions, 'onExit'> {
   readonly translationCache?: TranslationCacheOptions;
   /** What the machine's memory holds before the hypervisor takes it. */
   readonly garbage?: number;
+  readonly processor?: ProcessorModel;
   /** Puts something between the hypervisor and the port. */
   readonly between?: (root: RootModePort) => RootMode;
 }
 
 export function nestedWorld(options: NestedOptions = {}): NestedWorld {
-  const { memory = 2 * GUEST_BYTES, translationCache, between = (root) => root, garbage, ...rest } = options;
-  const machine = new Machine(machineOptions(memory, translationCache));
+  const { memory = 2 * GUEST_BYTES, translationCache, processor, between = (root) => root, garbage, ...rest } = options;
+  const machine = new Machine({
+    ...machineOptions(memory, translationCache),
+    ...(processor === undefined ? {} : { processor }),
+  });
   if (garbage !== undefined) machine.memory.u8.fill(garbage);
   const exits = new Trace();
   const onExit = (vm: Vm, reason: number): void =>

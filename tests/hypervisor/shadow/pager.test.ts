@@ -1,9 +1,8 @@
 /** The shadow pager as a part of a VM: options, saved states, limits, what it counts. */
 import { describe, expect, test } from 'vitest';
+import { firstVmxModel } from '../../../src/cpu/model.ts';
 import type { ShadowOptions } from '../../../src/hypervisor/shadow/options.ts';
-import { SECONDARY } from '../../../src/vmx/controls.ts';
 import { guestFile, kernel, MIB, nestedWorld, runBare, runNested } from '../../guests/runs.ts';
-import { without } from './lesser.ts';
 import { PROGRAMS, pagingProgram } from './programs.ts';
 
 const WORKS = { memory: 8 * MIB, shadow: { audit: true } } as const;
@@ -58,12 +57,11 @@ describe('a state is saved with one kind of paging and goes on with another', ()
 });
 
 test('kernels run on a processor without EPT, VPID and unrestricted guest', () => {
-  const { ENABLE_EPT, ENABLE_VPID, UNRESTRICTED_GUEST } = SECONDARY;
-  const options = { between: (root: never) => without(root, ENABLE_EPT | ENABLE_VPID | UNRESTRICTED_GUEST) };
-  const run = runNested(kernel('pages'), { ...WORKS, paging: 'shadow' }, options as never);
+  const options = { processor: firstVmxModel };
+  const run = runNested(kernel('pages'), { ...WORKS, paging: 'shadow' }, options);
   expect(run).toEqual(runBare(kernel('pages'), { memory: 8 * MIB }));
   expect(run.output).toBe(guestFile('pages/expected.txt'));
-  expect(() => runNested(kernel('hello'), WORKS, options as never)).toThrow('ENABLE_EPT');
+  expect(() => runNested(kernel('hello'), WORKS, options)).toThrow('ENABLE_EPT');
 });
 
 const counts = (name: string, shadow: ShadowOptions = {}) => {
