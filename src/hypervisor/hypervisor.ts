@@ -21,7 +21,7 @@ import type { ShadowOptions } from './shadow/options.ts';
 import { ShadowPager } from './shadow/pager.ts';
 import { Turn } from './turn.ts';
 import { Vcpu } from './vcpu.ts';
-import { REAL_MODE, Vm } from './vm.ts';
+import { Vm } from './vm.ts';
 import { initialFields } from './vmcs-setup.ts';
 
 export interface HypervisorOptions {
@@ -150,8 +150,7 @@ export class Hypervisor {
         board: config.board ?? PC,
         serial: config.serial ?? [],
       });
-      const { cr0 } = start;
-      if (shadow?.setRegisters(cr0, 0, 0) === false) vm.stop('unsupported', REAL_MODE);
+      shadow?.setRegisters(start.cr0, 0, 0);
       this.#vms.push(vm);
       return vm;
     } catch (error) {

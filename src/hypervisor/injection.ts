@@ -3,6 +3,7 @@
 
 import { INTERRUPTION_ERROR_CODE, INTERRUPTION_TYPE, INTERRUPTION_VALID } from '../vmx/controls.ts';
 import * as F from '../vmx/fields.ts';
+import { deliverThroughVectors } from './real/deliver.ts';
 import type { Vm } from './vm.ts';
 
 const EVENT_BITS = 0x8000_0fff | 0; // valid, error code, type, vector: the same in both formats
@@ -15,20 +16,29 @@ export function deliverPending(vm: Vm): boolean {
   if (vcpu.pending !== null) {
     const { information, errorCode } = vcpu.pending;
     vcpu.pending = null;
+    if (vcpu.isVirtual8086) return deliverNow(vm, information & 0xff);
     vcpu.resumeFlag = ((information >> 8) & 7) === INTERRUPTION_TYPE.HARDWARE_EXCEPTION;
     vcpu.write(F.VM_ENTRY_INTERRUPTION_INFORMATION, information);
     if (information & INTERRUPTION_ERROR_CODE) vcpu.write(F.VM_ENTRY_EXCEPTION_ERROR_CODE, errorCode);
   } else if (vm.interruptLine && vcpu.canTakeInterrupt) {
     const vector = vm.devices.acknowledge();
+    vm.stats.interrupts++;
+    if (vcpu.isVirtual8086) return deliverNow(vm, vector);
     vcpu.resumeFlag = false;
     vcpu.write(
       F.VM_ENTRY_INTERRUPTION_INFORMATION,
       INTERRUPTION_VALID | (INTERRUPTION_TYPE.EXTERNAL_INTERRUPT << 8) | vector,
     );
-    vm.stats.interrupts++;
   } else delivers = false;
   vcpu.windowExiting = vm.interruptLine;
   return delivers;
+}
+
+/** In real-address mode that is virtual-8086 mode in fact the processor cannot deliver it. */
+function deliverNow(vm: Vm, vector: number): boolean {
+  deliverThroughVectors(vm, vector);
+  vm.vcpu.windowExiting = vm.interruptLine;
+  return false;
 }
 
 /** An exit cut the delivery of an event short: it is delivered again. Software interrupts are not, because EIP is still at

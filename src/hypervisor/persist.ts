@@ -7,7 +7,7 @@ import type { BoardState } from '../machine/board-devices.ts';
 import { fieldName } from '../vmx/field-table.ts';
 import { FRAME_BYTES } from './frames.ts';
 import type { PendingEvent } from './vcpu.ts';
-import { REAL_MODE, type Vm } from './vm.ts';
+import type { Vm } from './vm.ts';
 import { GUEST_STATE_FIELDS } from './vmcs-setup.ts';
 
 export interface VcpuState {
@@ -93,7 +93,7 @@ export function restoreVm(vm: Vm, state: Unvalidated<VmState>): void {
   for (const [field, value] of cpu.fields) vm.vcpu.write(field, value);
   vm.idle = false;
   vm.stopReason = null;
-  if (vm.shadow?.restored() === false) vm.stop('unsupported', REAL_MODE);
+  vm.shadow?.restored();
 }
 
 function page(value: unknown, at: string, limit: number): { number: number; bytes: Uint8Array } {

@@ -52,7 +52,7 @@ export function guestRegisters(vcpu: Vcpu): GuestRegisters {
     esi,
     edi,
     eip: read(F.GUEST_RIP),
-    eflags: read(F.GUEST_RFLAGS),
+    eflags: vcpu.eflags >>> 0,
     cs: read(F.GUEST_CS_SELECTOR),
     cr0: vcpu.cr0 >>> 0,
     cr2: vcpu.cr2 >>> 0,

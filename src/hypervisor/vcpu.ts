@@ -1,6 +1,20 @@
 /** A virtual processor: its VMCS, and what a VMCS does not hold. The VMCS must be current when fields are accessed. */
 
-import { CR0_PE, EAX, EBP, EBX, ECX, EDI, EDX, ESI, ESP, FLAG_IF, FLAG_RF } from '../base/registers.ts';
+import {
+  CR0_PE,
+  EAX,
+  EBP,
+  EBX,
+  ECX,
+  EDI,
+  EDX,
+  ESI,
+  ESP,
+  FLAG_IF,
+  FLAG_IOPL,
+  FLAG_RF,
+  FLAG_VM,
+} from '../base/registers.ts';
 import type { RootMode } from '../machine/root-mode.ts';
 import {
   BLOCKING_BY_MOV_SS,
@@ -34,6 +48,8 @@ export class Vcpu {
   /** Executed HLT and waits for an interrupt. */
   halted = false;
   pending: PendingEvent | null = null;
+  /** IOPL as the guest sees it, while its real-address mode is virtual-8086 mode in fact; −1: it is not. */
+  virtualIopl = -1;
   /** The guest's CR3, where the VMCS holds that of shadow tables. */
   shadowed: { readonly cr3: number } | null = null;
   #windowExiting = false;
@@ -80,6 +96,17 @@ export class Vcpu {
   /** Current privilege level: DPL of SS. */
   get cpl(): number {
     return (this.read(F.GUEST_SS_ACCESS_RIGHTS) >> 5) & 3;
+  }
+
+  /** Whether the guest's real-address mode is virtual-8086 mode. */
+  get isVirtual8086(): boolean {
+    return this.virtualIopl >= 0;
+  }
+
+  /** EFLAGS as the guest sees it. */
+  get eflags(): number {
+    const flags = this.read(F.GUEST_RFLAGS);
+    return this.isVirtual8086 ? (flags & ~(FLAG_VM | FLAG_IOPL)) | this.virtualIopl : flags;
   }
 
   /** CR0 as the guest sees it. */

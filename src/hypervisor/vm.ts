@@ -15,9 +15,6 @@ import { VmStats } from './stats.ts';
 import { guestRegisters, type VmStopReason } from './stop-reason.ts';
 import type { Vcpu } from './vcpu.ts';
 
-/** Why a VM with shadow paging stops on a processor without unrestricted guests. */
-export const REAL_MODE = 'real-address mode, for which the processor lacks unrestricted guests';
-
 export interface VmParts {
   readonly number: number;
   readonly name: string;

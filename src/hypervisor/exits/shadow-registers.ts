@@ -6,7 +6,7 @@ import { CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR4_PAE } from '../../b
 import { GP } from '../../base/signal.ts';
 import type { ShadowPager } from '../shadow/pager.ts';
 import { guestRegisters } from '../stop-reason.ts';
-import { REAL_MODE, type Vm } from '../vm.ts';
+import type { Vm } from '../vm.ts';
 import type { Outcome } from './handler.ts';
 
 // Access types in the qualification
@@ -63,6 +63,6 @@ function write(vm: Vm, pager: ShadowPager, cr0: number, cr4: number): Outcome {
     vm.end({ kind: 'unimplemented', error: new Unimplemented('PAE paging'), registers: guestRegisters(vm.vcpu) });
     return 'resume';
   }
-  if (!pager.setRegisters(cr0, vm.vcpu.cr3, cr4)) vm.stop('unsupported', REAL_MODE);
+  pager.setRegisters(cr0, vm.vcpu.cr3, cr4);
   return 'done';
 }

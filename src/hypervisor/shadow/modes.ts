@@ -1,7 +1,7 @@
 /** The control registers of a guest under the shadow pager: what it sees, and what its processor really has. Paging is always on,
  *  with CR0.WP = 1 and pages of 4 KiB.
  *
- *  Real-address mode cannot have paging. Where the processor offers unrestricted guests the VM runs with EPT meanwhile, and goes on
+ *  Real-address mode cannot have paging. It is virtual-8086 mode in fact (src/hypervisor/real). But where the processor offers unrestricted guests the VM runs with EPT meanwhile, and goes on
  *  so until it turns paging on: after a switch to protected mode its segments still hold what only an unrestricted guest may have.
  *  Reference: SDM Vol. 3, "Guest/Host Masks and Read Shadows", "Unrestricted Guests". */
 
@@ -18,6 +18,7 @@ import {
   CR4_PSE,
   CR4_VMXE,
 } from '../../base/registers.ts';
+import { PF } from '../../base/signal.ts';
 import * as F from '../../vmx/fields.ts';
 import type { Controls } from '../controls.ts';
 import type { Vcpu } from '../vcpu.ts';
@@ -27,19 +28,19 @@ import type { GuestRegisters } from './state.ts';
 export const CR0_OWNED: number = CR0_PG | CR0_CD | CR0_NW | CR0_WP | CR0_NE | CR0_PE;
 export const CR4_OWNED: number = CR4_VMXE | CR4_PGE | CR4_PAE | CR4_PSE;
 
-/** Which tables the processor walks: shadow tables, or EPT. */
-export type Phase = 'shadow' | 'ept';
+/** How the processor runs the guest: with shadow tables, with these in virtual-8086 mode, or with EPT. */
+export type Phase = 'shadow' | 'virtual-8086' | 'ept';
 
-/** The phase that follows `now` with the guest's new CR0; null if the processor has none for it. */
-export function phaseFor(cr0: number, now: Phase, controls: Controls): Phase | null {
-  const isLikeReal = (cr0 & CR0_PE) === 0 || (now === 'ept' && (cr0 & CR0_PG) === 0);
-  if (!isLikeReal) return 'shadow';
-  return controls.real === null ? null : 'ept';
+/** The phase that follows `now` with the guest's new CR0. */
+export function phaseFor(cr0: number, now: Phase, controls: Controls): Phase {
+  if ((cr0 & CR0_PE) !== 0) return now === 'ept' && (cr0 & CR0_PG) === 0 ? 'ept' : 'shadow';
+  return controls.real === null ? 'virtual-8086' : 'ept';
 }
 
 /** Writes control registers and what depends on them into the VMCS. */
 export function writeRegisters(vcpu: Vcpu, controls: Controls, phase: Phase, guest: GuestRegisters): void {
-  const isShadow = phase === 'shadow';
+  const isShadow = phase !== 'ept';
+  vcpu.write(F.EXCEPTION_BITMAP, phase === 'virtual-8086' ? -1 : 1 << PF);
   vcpu.write(F.CR0_READ_SHADOW, guest.cr0);
   vcpu.write(F.CR4_READ_SHADOW, guest.cr4);
   const cr0 = isShadow ? CR0_PG | CR0_WP | CR0_PE : guest.cr0 & (CR0_PE | CR0_WP);

@@ -7,6 +7,7 @@ import type { RootMode } from '../../machine/root-mode.ts';
 import * as F from '../../vmx/fields.ts';
 import type { Controls } from '../controls.ts';
 import type { GuestMemory } from '../guest-memory.ts';
+import { enterVirtual8086, leaveVirtual8086, realField } from '../real/state.ts';
 import type { Vcpu } from '../vcpu.ts';
 import { audit } from './audit.ts';
 import { childOf } from './directories.ts';
@@ -92,26 +93,27 @@ export class ShadowPager {
     return this.#faults < MOST_FAULTS;
   }
 
-  /** The guest's CR0, CR3 and CR4 are these from now on. False: the processor cannot run a guest with them. */
-  setRegisters(cr0: number, cr3: number, cr4: number): boolean {
+  /** The guest's CR0, CR3 and CR4 are these from now on. */
+  setRegisters(cr0: number, cr3: number, cr4: number): void {
     const { registers } = this.#state;
     registers.cr0 = cr0;
     registers.cr3 = cr3;
     registers.cr4 = cr4;
-    const phase = phaseFor(cr0, this.#phase, this.#controls);
-    if (phase === null) return false;
+    const before = this.#phase;
+    const phase = phaseFor(cr0, before, this.#controls);
     if (phase === 'ept') zapAll(this.#state); // the guest's writes to its tables are not seen
+    if (phase !== before && before === 'virtual-8086') leaveVirtual8086(this.#vcpu);
+    if (phase !== before && phase === 'virtual-8086') enterVirtual8086(this.#vcpu);
     this.#phase = phase;
     writeRegisters(this.#vcpu, this.#controls, phase, registers);
-    if (phase === 'shadow') this.#loadRoot();
+    if (phase !== 'ept') this.#loadRoot();
     this.#state.flush.all();
-    return true;
   }
 
   /** MOV to CR3. */
   loadCr3(value: number): void {
     this.#state.registers.cr3 = value;
-    if (this.#phase === 'shadow') {
+    if (this.#phase !== 'ept') {
       if ((this.#state.registers.cr0 & CR0_PG) !== 0) this.#loadRoot();
     } else this.#vcpu.write(F.GUEST_CR3, value);
     this.#state.flush.notGlobal();
@@ -139,11 +141,12 @@ export class ShadowPager {
   }
 
   /** The VMCS holds the state of another VM, in the guest's own terms: takes its control registers over. */
-  restored(): boolean {
+  restored(): void {
     const vcpu = this.#vcpu;
+    vcpu.virtualIopl = -1;
     this.#phase = this.#controls.real === null ? 'shadow' : 'ept';
     const cr0 = (vcpu.read(F.GUEST_CR0) & ~CR0_NE) | (vcpu.read(F.CR0_READ_SHADOW) & CR0_NE);
-    return this.setRegisters(cr0, vcpu.read(F.GUEST_CR3), vcpu.read(F.GUEST_CR4) & ~CR4_VMXE);
+    this.setRegisters(cr0, vcpu.read(F.GUEST_CR3), vcpu.read(F.GUEST_CR4) & ~CR4_VMXE);
   }
 
   /** Compares every shadow entry with the guest's tables, if asked to. Throws if one allows what it must not. */
@@ -168,7 +171,7 @@ export class ShadowPager {
       case F.CR4_READ_SHADOW:
         return this.#vcpu.cr4;
       default:
-        return null;
+        return this.#vcpu.isVirtual8086 ? realField(this.#vcpu, field) : null;
     }
   }
 

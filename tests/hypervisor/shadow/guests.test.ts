@@ -1,6 +1,8 @@
 /** The kernels of guests/ with shadow paging: nobody could tell it from the bare machine. */
 import { describe, expect, test } from 'vitest';
+import { firstVmxModel } from '../../../src/cpu/model.ts';
 import type { ShadowOptions } from '../../../src/hypervisor/shadow/options.ts';
+import { runBare as runAlone, runNested as runOn } from '../../guests/runs.ts';
 import { expectedOutput, kernel, runBare, runNested } from '../worlds.ts';
 
 const shadow = (options: ShadowOptions = {}) => ({ paging: 'shadow', shadow: options }) as const;
@@ -16,6 +18,17 @@ describe('guest kernels with shadow paging', () => {
       expect(run).toEqual(runBare(image, options));
     },
   );
+});
+
+describe('on a processor without EPT, VPID and unrestricted guest', () => {
+  test.each(['hello', 'tasks', 'pages', 'faults', 'realmode'])('%s', (name) => {
+    const options = name === 'realmode' ? { real: true } : {};
+    const image = kernel(name);
+    const config = { ...options, ...shadow({ audit: name !== 'tasks' }) };
+    const run = runOn(image, config, { processor: firstVmxModel });
+    expect(run.output).toBe(expectedOutput(`${name}/expected.txt`));
+    expect(run).toEqual(runAlone(image, options));
+  });
 });
 
 const mischief = expectedOutput('mischief/expected.txt').match(/(?<=^ +)[a-z-]+$/gm) ?? [];
