@@ -44,6 +44,8 @@ export interface WalkMemory {
   peek(at: number): number | undefined;
 }
 
+const ACCESSED = 0x20;
+const DIRTY = 0x40;
 const CR0_WP = 1 << 16;
 const CR0_PG = 1 << 31;
 const CR4_PSE = 1 << 4;
@@ -144,6 +146,7 @@ class Walk {
       table = meaning.address;
       if (!meaning.leaf) continue;
       this.#checkRights(seen);
+      this.#markUsed();
       const physical = meaning.address + (linear % pageBytes(kind, level));
       this.#lines.push(`  ${name} ${hex(physical)}`);
       return physical;
@@ -187,6 +190,20 @@ class Walk {
     if (this.#access !== 'fetch') return;
     if (!seen.every((m) => m.executable)) this.#fault('execution is disabled (bit 63)', 1);
     if (!this.#user && user && (this.#regime.cr4 & CR4_SMEP) !== 0) this.#fault('a user page, and CR4.SMEP is 1', 1);
+  }
+
+  /** Accessed and dirty flags that the access sets: each is a write to the guest's entry, which EPT has to allow. */
+  #markUsed(): void {
+    const { eptp } = this.#regime;
+    if (eptp === null || (eptp.lo & 0x40) !== 0) return; // with EPT's own flags every access to an entry was a write already
+    const own = this.#entries.filter((entry) => entry.kind !== 'EPT' && !(entry.kind === 'PAE' && entry.level === 3));
+    own.forEach((entry, n) => {
+      const isLeaf = n === own.length - 1;
+      const wanted = ACCESSED | (isLeaf && this.#access === 'write' ? DIRTY : 0);
+      if ((entry.value.lo & wanted) === wanted || entry.guestPhysical === null) return;
+      const flags = (entry.value.lo & ACCESSED) === 0 ? 'accessed flag' : 'dirty flag';
+      this.#ept(entry.guestPhysical, 3, true, `to set the ${flags} of the level ${entry.level} entry`);
+    });
   }
 
   /** Guest-physical to host-physical; the address itself without EPT. */
