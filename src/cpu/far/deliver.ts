@@ -51,7 +51,7 @@ import {
 } from './descriptors.ts';
 import { install, installNull, loadReal } from './segments.ts';
 import { checkRoom, currentStack, innerStack, pushFrame, setStackPointer } from './stack.ts';
-import { enterTaskGate, TASK_GATE_IN_IDT } from './task.ts';
+import { enterTaskGate } from './task.ts';
 
 /** Interruption types, as in ProcessorEvent. */
 export const EXTERNAL_INTERRUPT = 0;
@@ -68,7 +68,8 @@ const DATA_SEGMENTS = [GS, FS, DS, ES] as const;
 /** Interruptibility: blocking by STI and by MOV SS. */
 const BLOCKING_FOR_ONE_INSTRUCTION = 3;
 
-/** Delivers `event`, or throws the signal for the fault met on the way; registers and stack are then as before. S[EIP] must name
+/** Delivers `event`, or throws the signal for the fault met on the way; registers and stack are then as before, except behind the
+ *  commit point of a task switch. S[EIP] must name
  *  the instruction that the event belongs to: for types 4 to 6 the one that asks for it, whose length is added to make the return
  *  address. `injected`: by VM entry, which leaves RF in the pushed image alone. False: a task gate left to the execution monitor. */
 export function deliver(cpu: Cpu, event: ProcessorEvent, injected = false): boolean {
@@ -120,10 +121,7 @@ function deliverProtected(cpu: Cpu, event: ProcessorEvent, image: number, eip: n
   // The instruction itself has been asked already; this is for the one that a VM entry injects.
   if (event.type === SOFTWARE_INTERRUPT) checkSensitive(cpu, 'INT n');
   const d = readGate(cpu, event, ext);
-  if (typeOf(d) === TASK_GATE) {
-    enterTaskGate(cpu, d, TASK_GATE_IN_IDT, ext);
-    return false;
-  }
+  if (typeOf(d) === TASK_GATE) return enterTaskGate(cpu, d, event.errorCode, image, eip, ext);
   // TRAP-OR-INTERRUPT-GATE
   const gate = gateOf(d);
   const code = gateTarget(cpu, gate.selector, ext);

@@ -37,7 +37,7 @@ import { setAccessed } from './descriptors.ts';
 import { quickReturn } from './quick.ts';
 import { dropPrivilegedSegments, install, loadVirtual8086, stackDescriptor } from './segments.ts';
 import { peek, setStackPointer } from './stack.ts';
-import { returnFromTask } from './task.ts';
+import { returnFromTask } from './task-instructions.ts';
 
 const BLOCKING_BY_NMI = 8;
 

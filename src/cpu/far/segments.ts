@@ -143,15 +143,15 @@ export function stackDescriptor(cpu: Cpu, selector: number, cpl: number, vector:
   return d;
 }
 
-/** The checks on a selector that is not null for DS, ES, FS or GS. */
-function dataDescriptor(cpu: Cpu, selector: number, cpl: number): Descriptor {
-  const d = fetchDescriptor(cpu, selector, GP, 0);
-  const error = selectorError(selector, 0);
+/** The checks on a selector that is not null for DS, ES, FS or GS. `vector` is #GP for loads, #TS in a task switch. */
+export function dataDescriptor(cpu: Cpu, selector: number, cpl: number, vector: number, ext: number): Descriptor {
+  const d = fetchDescriptor(cpu, selector, vector, ext);
+  const error = selectorError(selector, ext);
   const code = (d.access & TYPE_CODE) !== 0;
-  if ((d.access & AR_S) === 0) cpu.raise(GP, error, `${named(selector)} is a system descriptor`);
-  if (code && (d.access & TYPE_READABLE) === 0) cpu.raise(GP, error, `${named(selector)} is execute-only`);
+  if ((d.access & AR_S) === 0) cpu.raise(vector, error, `${named(selector)} is a system descriptor`);
+  if (code && (d.access & TYPE_READABLE) === 0) cpu.raise(vector, error, `${named(selector)} is execute-only`);
   if (!(code && (d.access & TYPE_CONFORMING) !== 0) && Math.max(cpl, selector & 3) > dplOf(d))
-    cpu.raise(GP, error, `DPL ${dplOf(d)} of ${named(selector)} is more privileged than CPL ${cpl} or its RPL`);
+    cpu.raise(vector, error, `DPL ${dplOf(d)} of ${named(selector)} is more privileged than CPL ${cpl} or its RPL`);
   if (!isPresent(d)) cpu.raise(NP, error, `${named(selector)} is not present`);
   return d;
 }
@@ -161,7 +161,7 @@ export function loadSegment(cpu: Cpu, segment: number, selector: number, cpl: nu
   if (!isProtected(cpu)) loadReal(cpu, segment, selector);
   else if (segment !== SS_ && isNull(selector)) installNull(cpu, segment, selector);
   else if (cpl !== cpu.S[CPL] || !loadFlatData(cpu, segment, selector)) {
-    const d = segment === SS_ ? stackDescriptor(cpu, selector, cpl, GP, 0) : dataDescriptor(cpu, selector, cpl);
+    const d = segment === SS_ ? stackDescriptor(cpu, selector, cpl, GP, 0) : dataDescriptor(cpu, selector, cpl, GP, 0);
     setAccessed(cpu, d);
     install(cpu, segment, selector, d);
   }

@@ -1,9 +1,7 @@
-/** Hardware task switches are left out: software that ringlet targets uses the TSS for its stacks only. In VMX non-root
- *  operation they leave to the hypervisor, as the manual wants, after the checks that come before the switch
- *  (SDM Vol. 3, "Treatment of Task Switches"). */
+/** Who may switch to which task (SDM Vol. 3, "Task Switching", steps 1 to 4; Vol. 2, "JMP", "CALL", "IRET", "INT n"). In VMX
+ *  non-root operation a switch leaves to the hypervisor after these checks (SDM Vol. 3, "Treatment of Task Switches"). */
 
-import { Unimplemented } from '../../base/errors.ts';
-import { CPL, SEG_BASE, TR } from '../../base/registers.ts';
+import { CPL, EIP, INTERRUPTIBILITY, SEG_ACCESS, SEG_BASE, TR } from '../../base/registers.ts';
 import { GP, NP, TS } from '../../base/signal.ts';
 import type { Cpu } from '../cpu.ts';
 import {
@@ -20,61 +18,85 @@ import {
   TSS32_BUSY,
   typeOf,
 } from './descriptors.ts';
+import { checkRoom, currentStack, pushFrame, setStackPointer } from './stack.ts';
+import {
+  checkTssLimit,
+  loadTaskSegments,
+  switchTask,
+  TASK_GATE_IN_IDT,
+  TASK_IRET,
+  type TaskSwitchSource,
+} from './task-switch.ts';
 
-/** What asked for the switch, as exit qualifications number it. */
-export const TASK_CALL = 0;
-export const TASK_IRET = 1;
-export const TASK_JMP = 2;
-export const TASK_GATE_IN_IDT = 3;
-export type TaskSwitchSource = 0 | 1 | 2 | 3;
+const BLOCKING_BY_NMI = 8;
 
-/** JMP or CALL to an available TSS. */
-export function switchTask(cpu: Cpu, d: Descriptor, source: TaskSwitchSource): void {
-  if (dplOf(d) < Math.max(cpu.S[CPL], d.selector & 3))
-    cpu.raise(GP, selectorError(d.selector, 0), `TSS ${named(d.selector)} is not open to this privilege level`);
-  if (!isPresent(d)) cpu.raise(NP, selectorError(d.selector, 0), `TSS ${named(d.selector)} is not present`);
-  leave(cpu, d.selector, source);
+/** The TSS that JMP or CALL names directly: in the GDT, open to CPL and RPL, available, present. */
+export function namedTss(cpu: Cpu, d: Descriptor): Descriptor {
+  requireOpen(cpu, d, 'TSS');
+  return checkTss(cpu, d.selector, GP, 0, TSS16_AVAILABLE, TSS32_AVAILABLE);
 }
 
-/** JMP or CALL to a task gate. */
-export function switchTaskByGate(cpu: Cpu, gate: Descriptor, source: TaskSwitchSource): void {
-  if (dplOf(gate) < Math.max(cpu.S[CPL], gate.selector & 3))
-    cpu.raise(
-      GP,
-      selectorError(gate.selector, 0),
-      `task gate ${named(gate.selector)} is not open to this privilege level`,
-    );
+/** The TSS behind a task gate that JMP or CALL names. */
+export function gatedTss(cpu: Cpu, gate: Descriptor): Descriptor {
+  requireOpen(cpu, gate, 'task gate');
   if (!isPresent(gate))
     cpu.raise(NP, selectorError(gate.selector, 0), `task gate ${named(gate.selector)} is not present`);
-  enterTaskGate(cpu, gate, source, 0);
+  return checkTss(cpu, gate.low >>> 16, GP, 0, TSS16_AVAILABLE, TSS32_AVAILABLE);
 }
 
-/** The TSS that a task gate names must be in the GDT, available and present. */
-export function enterTaskGate(cpu: Cpu, gate: Descriptor, source: TaskSwitchSource, ext: number): void {
-  const selector = gate.low >>> 16;
-  const tss = checkTss(cpu, selector, GP, ext, TSS16_AVAILABLE, TSS32_AVAILABLE);
-  if (!isPresent(tss)) cpu.raise(NP, selectorError(selector, ext), `TSS ${named(selector)} is not present`);
-  leave(cpu, selector, source);
+/** The TSS that the link field of the present one names: IRET with NT set goes back to it. */
+export function linkedTss(cpu: Cpu): Descriptor {
+  const selector = cpu.mmu.readSystem16(cpu.S[SEG_BASE + TR] >>> 0) & 0xffff;
+  return checkTss(cpu, selector, TS, 0, TSS16_BUSY, TSS32_BUSY);
 }
 
-/** IRET with NT set: back to the task whose TSS the link field of the present one names. */
-export function returnFromTask(cpu: Cpu): void {
-  const selector = cpu.mmu.readSystem16(cpu.S[SEG_BASE + TR] >>> 0);
-  const tss = checkTss(cpu, selector, TS, 0, TSS16_BUSY, TSS32_BUSY);
-  if (!isPresent(tss)) cpu.raise(NP, selectorError(selector, 0), `TSS ${named(selector)} is not present`);
-  leave(cpu, selector, TASK_IRET);
+function requireOpen(cpu: Cpu, d: Descriptor, what: string): void {
+  if (dplOf(d) < Math.max(cpu.S[CPL], d.selector & 3))
+    cpu.raise(GP, selectorError(d.selector, 0), `${what} ${named(d.selector)} is not open to this privilege level`);
 }
 
+/** A TSS must be in the GDT, of one of two types, present, and long enough. */
 function checkTss(cpu: Cpu, selector: number, vector: number, ext: number, type16: number, type32: number): Descriptor {
   const error = selectorError(selector, ext);
   const d = isNull(selector) || selector & 4 ? null : readDescriptor(cpu, selector);
   if (d === null) return cpu.raise(vector, error, `${named(selector)} of a TSS is not in the GDT`);
   if (typeOf(d) !== type16 && typeOf(d) !== type32)
     cpu.raise(vector, error, `${named(selector)} is not a TSS in the right state`);
+  if (!isPresent(d)) cpu.raise(NP, error, `TSS ${named(selector)} is not present`);
+  checkTssLimit(cpu, d, ext);
   return d;
 }
 
-function leave(cpu: Cpu, selector: number, source: TaskSwitchSource): void {
-  if (cpu.monitor?.nonRoot && cpu.monitor.interceptTaskSwitch(selector, source)) return;
-  throw new Unimplemented('hardware task switch');
+/** The switch that an instruction asks for, up to the commit point. False: a VM exit took its place. */
+export function leaveTask(cpu: Cpu, tss: Descriptor, source: TaskSwitchSource): boolean {
+  if (cpu.monitor?.nonRoot && cpu.monitor.interceptTaskSwitch(tss.selector, source)) return false;
+  switchTask(cpu, tss, source, cpu.settleFlags(), cpu.S[EIP], 0);
+  if (source === TASK_IRET) cpu.S[INTERRUPTIBILITY] &= ~BLOCKING_BY_NMI;
+  return true;
+}
+
+/** An event that goes through a task gate of the IDT: `flags` and `eip` are what the interrupted task continues with. False: a VM
+ *  exit took its place. A fault after the commit point is met during delivery, with S[EIP] the new task's. */
+export function enterTaskGate(
+  cpu: Cpu,
+  gate: Descriptor,
+  errorCode: number,
+  flags: number,
+  eip: number,
+  ext: number,
+): boolean {
+  const tss = checkTss(cpu, gate.low >>> 16, GP, ext, TSS16_AVAILABLE, TSS32_AVAILABLE);
+  if (cpu.monitor?.nonRoot && cpu.monitor.interceptTaskSwitch(tss.selector, TASK_GATE_IN_IDT)) return false;
+  switchTask(cpu, tss, TASK_GATE_IN_IDT, flags, eip, ext);
+  loadTaskSegments(cpu, ext);
+  if (errorCode >= 0) pushErrorCode(cpu, errorCode, ext);
+  return true;
+}
+
+/** The error code goes on the new task's stack, in the width of its TSS. */
+function pushErrorCode(cpu: Cpu, errorCode: number, ext: number): void {
+  const slot = cpu.S[SEG_ACCESS + TR] & 8 ? 4 : 2;
+  const stack = currentStack(cpu, ext);
+  checkRoom(cpu, stack, slot, slot);
+  setStackPointer(cpu, pushFrame(cpu, stack, slot, [errorCode]));
 }

@@ -33,7 +33,8 @@ import {
 } from './descriptors.ts';
 import { install } from './segments.ts';
 import { checkRoom, currentStack, innerStack, peek, pushFrame, setStackPointer } from './stack.ts';
-import { switchTask, switchTaskByGate, TASK_CALL, TASK_JMP } from './task.ts';
+import { switchByGate, switchToTss } from './task-instructions.ts';
+import { TASK_CALL, TASK_JMP } from './task-switch.ts';
 
 /** The far pointer of JMP and CALL: in the instruction (EA, 9A), or in memory (FF). */
 function farPointer(cpu: Cpu, i: Instruction): { selector: number; offset: number } {
@@ -69,11 +70,11 @@ function jumpThroughSystem(cpu: Cpu, d: Descriptor): void {
       jumpThroughGate(cpu, d);
       break;
     case TASK_GATE:
-      switchTaskByGate(cpu, d, TASK_JMP);
+      switchByGate(cpu, d, TASK_JMP);
       break;
     case TSS16_AVAILABLE:
     case TSS32_AVAILABLE:
-      switchTask(cpu, d, TASK_JMP);
+      switchToTss(cpu, d, TASK_JMP);
       break;
     default:
       cpu.raise(GP, selectorError(d.selector, 0), `${named(d.selector)} is nothing that JMP can go to`);
@@ -126,11 +127,11 @@ function callThroughSystem(cpu: Cpu, d: Descriptor): void {
       callThroughGate(cpu, d);
       break;
     case TASK_GATE:
-      switchTaskByGate(cpu, d, TASK_CALL);
+      switchByGate(cpu, d, TASK_CALL);
       break;
     case TSS16_AVAILABLE:
     case TSS32_AVAILABLE:
-      switchTask(cpu, d, TASK_CALL);
+      switchToTss(cpu, d, TASK_CALL);
       break;
     default:
       cpu.raise(GP, selectorError(d.selector, 0), `${named(d.selector)} is nothing that CALL can go to`);

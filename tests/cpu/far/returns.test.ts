@@ -197,14 +197,6 @@ describe('IRET', () => {
     expect(() => m.execute(...IRETD)).toThrow(new Unimplemented('alignment check'));
   });
 
-  test('with NT set is a hardware task switch', () => {
-    const m = new FarMachine();
-    m.cpu.setFlags(0x4002);
-    m.segment(FREE, { type: 11 });
-    m.write16(0x3000, FREE);
-    expect(() => m.execute(...IRETD)).toThrow(new Unimplemented('hardware task switch'));
-  });
-
   test('in real mode pops IP, CS and FLAGS', () => {
     const m = new FarMachine().real();
     m.cpu.setFlags(0x20_0002);

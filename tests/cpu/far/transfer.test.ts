@@ -94,19 +94,6 @@ describe('far JMP', () => {
     expect(m.execute(...farJump(FREE, 0))).toEqual({ vector: GP, errorCode: 0 });
   });
 
-  test('to an available TSS or a task gate is a hardware task switch, which is not there', () => {
-    const m = new FarMachine();
-    m.segment(FREE, { type: 9, limit: 0x67 });
-    expect(() => m.execute(...farJump(FREE, 0))).toThrow(new Unimplemented('hardware task switch'));
-    m.gate(FREE2, { type: 5, selector: FREE, offset: 0 });
-    expect(() => m.execute(...farCall(FREE2, 0))).toThrow(new Unimplemented('hardware task switch'));
-    m.segment(FREE, { type: 9, present: false });
-    m.S[EIP] = CODE;
-    expect(m.execute(...farCall(FREE, 0))).toEqual({ vector: NP, errorCode: FREE });
-    m.segment(FREE, { type: 11 });
-    expect(m.execute(...farCall(FREE2, 0))).toEqual({ vector: GP, errorCode: FREE });
-  });
-
   test('in real mode shifts the selector and keeps the limit', () => {
     const m = new FarMachine().real();
     m.S[SEG_ACCESS + CS] = 0x9b;
