@@ -39,6 +39,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'machine/board.ts',
     'machine/board-devices.ts',
     'machine/decoder.ts',
+    'machine/task-state.ts',
     'machine/root-mode.ts',
     'machine/loader/**',
   ],

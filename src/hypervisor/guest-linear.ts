@@ -49,7 +49,8 @@ export class GuestLinear {
   /** One of the watched bytes was written. */
   wroteWatched = false;
 
-  constructor(vm: Vm) {
+  /** `user`: accesses have the rights of ring 3, as those of instructions have there. */
+  constructor(vm: Vm, user: boolean = vm.vcpu.cpl === 3) {
     const { vcpu } = vm;
     const cr0 = vcpu.cr0;
     const cr4 = vcpu.cr4;
@@ -58,7 +59,7 @@ export class GuestLinear {
     this.#writeProtect = (cr0 & CR0_WP) !== 0;
     this.#largePages = (cr4 & CR4_PSE) !== 0;
     this.#directory = (vcpu.cr3 & ~0xfff) >>> 0;
-    this.#user = vcpu.cpl === 3;
+    this.#user = user;
     if (this.#paging && cr4 & CR4_PAE) throw new CannotEmulate('PAE paging');
   }
 

@@ -1,7 +1,9 @@
 /** What a guest gets delivered at its next VM entry.
  *  Reference: SDM Vol. 3, "Event Injection", "Information for VM Exits That Occur During Event Delivery". */
 
+import { DB } from '../base/signal.ts';
 import { INTERRUPTION_ERROR_CODE, INTERRUPTION_TYPE, INTERRUPTION_VALID } from '../vmx/controls.ts';
+import { EXIT } from '../vmx/exit-reasons.ts';
 import * as F from '../vmx/fields.ts';
 import { deliverThroughVectors } from './real/deliver.ts';
 import type { Vm } from './vm.ts';
@@ -17,7 +19,9 @@ export function deliverPending(vm: Vm): boolean {
     const { information, errorCode } = vcpu.pending;
     vcpu.pending = null;
     if (vcpu.isVirtual8086) return deliverNow(vm, information & 0xff);
-    vcpu.resumeFlag = ((information >> 8) & 7) === INTERRUPTION_TYPE.HARDWARE_EXCEPTION;
+    // A debug exception that the hypervisor raises is a trap: the instruction before it is done.
+    const fault = ((information >> 8) & 7) === INTERRUPTION_TYPE.HARDWARE_EXCEPTION && (information & 0xff) !== DB;
+    vcpu.resumeFlag = fault;
     vcpu.write(F.VM_ENTRY_INTERRUPTION_INFORMATION, information);
     if (information & INTERRUPTION_ERROR_CODE) vcpu.write(F.VM_ENTRY_EXCEPTION_ERROR_CODE, errorCode);
   } else if (vm.interruptLine && vcpu.canTakeInterrupt) {
@@ -42,9 +46,10 @@ function deliverNow(vm: Vm, vector: number): boolean {
 }
 
 /** An exit cut the delivery of an event short: it is delivered again. Software interrupts are not, because EIP is still at
- *  the instruction, which the guest executes once more. */
+ *  the instruction, which the guest executes once more; nor are those that wanted a task switch, whose handler delivers them. */
 export function keepInterruptedEvent(vm: Vm): void {
   const { vcpu } = vm;
+  if ((vcpu.read(F.EXIT_REASON) & 0xffff) === EXIT.TASK_SWITCH) return;
   const vectoring = vcpu.read(F.IDT_VECTORING_INFORMATION);
   if ((vectoring & INTERRUPTION_VALID) === 0 || ((vectoring >> 8) & 7) >= INTERRUPTION_TYPE.SOFTWARE_INTERRUPT) return;
   vcpu.pending = {

@@ -80,7 +80,7 @@ export function interceptTaskSwitch(x: VmxContext, selector: number, source: num
   const S = x.cpu.S;
   if (x.cpu.delivering !== null) {
     if (x.cpu.delivering.type < T.SOFTWARE_INTERRUPT) x.words[W.W_LENGTH] = 0;
-    exitAtBoundary(x, EXIT.TASK_SWITCH, qualification);
+    exitEpt(x, EXIT.TASK_SWITCH, qualification); // saves RF as the old TSS would hold it
   } else exitInstruction(x, EXIT.TASK_SWITCH, qualification, (S[EIP] - S[START_EIP]) & 15, 0);
   return true;
 }

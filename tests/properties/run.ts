@@ -21,9 +21,6 @@ import { kernel } from './programs.ts';
 /** After so many instructions that do not exist the run ends. */
 const MOST_SKIPS = 10_000;
 
-/** What ends a run on the bare machine as `Unimplemented`, and in a VM by an exit that the hypervisor cannot handle. */
-const TASK_SWITCH = 'hardware task switch';
-
 /** Everything that a guest can tell of a run. */
 export interface Outcome {
   readonly end: string;
@@ -115,9 +112,8 @@ export class Bare {
       if (stop.kind === 'limit') continue;
       end = stop.kind;
       if (stop.kind !== 'unimplemented') break;
-      if (stop.error.feature === TASK_SWITCH) end = TASK_SWITCH;
       const length = lengthOf(stop.error, machine.cpu.codeSize);
-      if (end === TASK_SWITCH || length === 0 || ++skips >= MOST_SKIPS) break;
+      if (length === 0 || ++skips >= MOST_SKIPS) break;
       machine.setRegisters({ eip: (machine.cpu.S[EIP] + length) >>> 0 });
       end = 'limit';
     }
@@ -193,7 +189,6 @@ export class Nested {
       if (result.kind === 'limit') break;
       const stop = vm.stopReason;
       end = stop?.kind ?? (result.kind === 'ended' ? 'halted' : result.kind);
-      if (stop?.kind === 'unsupported' && stop.message === TASK_SWITCH) end = TASK_SWITCH;
       if (stop?.kind !== 'unimplemented') break;
       const isWide = (vm.vcpu.read(F.GUEST_CS_ACCESS_RIGHTS) & AR_DB) !== 0;
       const length = lengthOf(stop.error, isWide ? 4 : 2);

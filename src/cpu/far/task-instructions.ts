@@ -2,6 +2,7 @@
 
 import { SIGNAL_EXCEPTION } from '../../base/signal.ts';
 import type { Cpu } from '../cpu.ts';
+import { forgetTrap, taskSwitched } from '../debugging/state.ts';
 import type { Descriptor } from './descriptors.ts';
 import { dispatch, exceptionEvent } from './events.ts';
 import { gatedTss, leaveTask, linkedTss, namedTss } from './task.ts';
@@ -24,9 +25,13 @@ export function returnFromTask(cpu: Cpu): void {
 
 /** Behind the commit point the instruction is done: a fault is the new task's, at its first instruction. */
 function switchTo(cpu: Cpu, tss: Descriptor, source: TaskSwitchSource): void {
-  if (!leaveTask(cpu, tss, source)) return;
+  const trap = leaveTask(cpu, tss, source);
+  if (trap === null) return;
+  // The single-step trap of the old task went with it.
+  forgetTrap(cpu);
   try {
     loadTaskSegments(cpu, 0);
+    taskSwitched(cpu, trap);
   } catch (thrown) {
     if (thrown !== cpu.signal || cpu.signal.kind !== SIGNAL_EXCEPTION) throw thrown;
     dispatch(cpu, exceptionEvent(cpu, cpu.signal));

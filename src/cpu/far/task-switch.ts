@@ -15,7 +15,6 @@ import {
   EIP,
   FLAG_AC,
   FLAG_NT,
-  FLAG_RF,
   FLAG_VM,
   GDTR_BASE,
   LDTR,
@@ -28,6 +27,7 @@ import {
 } from '../../base/registers.ts';
 import { NP, TS } from '../../base/signal.ts';
 import type { Cpu } from '../cpu.ts';
+import { taskSwitched } from '../debugging/state.ts';
 import { writeControlRegister } from '../system/control-registers.ts';
 import { checkOffset } from './code.ts';
 import {
@@ -46,7 +46,7 @@ import {
   typeOf,
 } from './descriptors.ts';
 import { dataDescriptor, fetchDescriptor, install, installNull, loadVirtual8086, stackDescriptor } from './segments.ts';
-import { layoutOf, readTask, type TaskState, type TssLayout, type TssMemory, writeTask } from './tss.ts';
+import { layoutOf, readTask, TASK_FLAGS, type TaskState, type TssLayout, type TssMemory, writeTask } from './tss.ts';
 
 /** What asked for the switch, as exit qualifications number it. */
 export const TASK_CALL = 0;
@@ -55,9 +55,9 @@ export const TASK_JMP = 2;
 export const TASK_GATE_IN_IDT = 3;
 export type TaskSwitchSource = 0 | 1 | 2 | 3;
 
-/** Bits of EFLAGS that a TSS can set. RF lives for one instruction and matters to breakpoints only: it is left out with them. */
-const FLAGS_LOADED = 0x3f_7fd5 & ~FLAG_RF;
 const BUSY = 2;
+/** Access rights in CS until what its selector names is loaded: VMX knows no CS that cannot be used. The limit is 0. */
+const NO_CODE = 0x9b;
 
 /** #TS(selector) if the new TSS is too short for its format. Comes before a VM exit. */
 export function checkTssLimit(cpu: Cpu, tss: Descriptor, ext: number): void {
@@ -66,7 +66,8 @@ export function checkTssLimit(cpu: Cpu, tss: Descriptor, ext: number): void {
 }
 
 /** Leaves the present task, whose saved EFLAGS and EIP will be `flags` and `eip`, and takes over all of the new one but what
- *  descriptors say: that is `loadTaskSegments`' part. Throws only while nothing has changed. */
+ *  descriptors say: that is `loadTaskSegments`' part. Throws only while nothing has changed. Returns the new task's T flag, for
+ *  `taskSwitched` when all is loaded. */
 export function switchTask(
   cpu: Cpu,
   tss: Descriptor,
@@ -74,7 +75,7 @@ export function switchTask(
   flags: number,
   eip: number,
   ext: number,
-): void {
+): boolean {
   const { S, mmu } = cpu;
   const memory = systemMemory(cpu);
   const oldSelector = S[SEG_SELECTOR + TR];
@@ -98,6 +99,7 @@ export function switchTask(
   if (source !== TASK_IRET) setBusy(cpu, tss);
   const task = readTask(memory, tss.base, layout);
   commit(cpu, tss, task, nests);
+  return task.trap;
 }
 
 /** Step 5: everything that will be read or written is there. */
@@ -135,10 +137,14 @@ function commit(cpu: Cpu, tss: Descriptor, task: TaskState, nests: boolean): voi
   S[CR0] |= CR0_TS;
   S[EIP] = task.eip;
   for (let n = 0; n < 8; n++) S[EAX + n] = task.general[n] as number;
+  const cpl = task.eflags & FLAG_VM ? 3 : (task.selectors[CS] as number) & 3;
   for (let n = 0; n < 6; n++) installNull(cpu, n, task.selectors[n] as number);
   installNull(cpu, LDTR, task.ldt);
-  cpu.setFlags((task.eflags & FLAGS_LOADED) | (nests ? FLAG_NT : 0));
-  cpu.setCpl(task.eflags & FLAG_VM ? 3 : (task.selectors[CS] as number) & 3);
+  S[SEG_ACCESS + CS] = NO_CODE | (cpl << 5);
+  S[SEG_ACCESS + SS_] |= cpl << 5;
+  taskSwitched(cpu, false);
+  cpu.setFlags((task.eflags & TASK_FLAGS) | (nests ? FLAG_NT : 0));
+  cpu.setCpl(cpl);
   // The TLB is flushed only by a change of CR3 (SDM Vol. 3, "Operations that Invalidate TLBs and Paging-Structure Caches").
   if (task.cr3 !== null && (S[CR0] & CR0_PG) !== 0 && task.cr3 !== S[CR3]) writeControlRegister(cpu, 3, task.cr3);
 }

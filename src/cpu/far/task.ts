@@ -1,9 +1,10 @@
 /** Who may switch to which task (SDM Vol. 3, "Task Switching", steps 1 to 4; Vol. 2, "JMP", "CALL", "IRET", "INT n"). In VMX
  *  non-root operation a switch leaves to the hypervisor after these checks (SDM Vol. 3, "Treatment of Task Switches"). */
 
-import { CPL, EIP, INTERRUPTIBILITY, SEG_ACCESS, SEG_BASE, TR } from '../../base/registers.ts';
+import { CPL, EIP, SEG_ACCESS, SEG_BASE, TR } from '../../base/registers.ts';
 import { GP, NP, TS } from '../../base/signal.ts';
 import type { Cpu } from '../cpu.ts';
+import { taskSwitched } from '../debugging/state.ts';
 import {
   type Descriptor,
   dplOf,
@@ -27,8 +28,6 @@ import {
   TASK_IRET,
   type TaskSwitchSource,
 } from './task-switch.ts';
-
-const BLOCKING_BY_NMI = 8;
 
 /** The TSS that JMP or CALL names directly: in the GDT, open to CPL and RPL, available, present. */
 export function namedTss(cpu: Cpu, d: Descriptor): Descriptor {
@@ -67,12 +66,12 @@ function checkTss(cpu: Cpu, selector: number, vector: number, ext: number, type1
   return d;
 }
 
-/** The switch that an instruction asks for, up to the commit point. False: a VM exit took its place. */
-export function leaveTask(cpu: Cpu, tss: Descriptor, source: TaskSwitchSource): boolean {
-  if (cpu.monitor?.nonRoot && cpu.monitor.interceptTaskSwitch(tss.selector, source)) return false;
-  switchTask(cpu, tss, source, cpu.settleFlags(), cpu.S[EIP], 0);
-  if (source === TASK_IRET) cpu.S[INTERRUPTIBILITY] &= ~BLOCKING_BY_NMI;
-  return true;
+/** The switch that an instruction asks for, up to the commit point. Returns the new task's T flag; null: a VM exit took its place. */
+export function leaveTask(cpu: Cpu, tss: Descriptor, source: TaskSwitchSource): boolean | null {
+  if (cpu.monitor?.nonRoot && cpu.monitor.interceptTaskSwitch(tss.selector, source)) return null;
+  const trap = switchTask(cpu, tss, source, cpu.settleFlags(), cpu.S[EIP], 0);
+  if (source === TASK_IRET) cpu.endNmiBlocking();
+  return trap;
 }
 
 /** An event that goes through a task gate of the IDT: `flags` and `eip` are what the interrupted task continues with. False: a VM
@@ -87,9 +86,10 @@ export function enterTaskGate(
 ): boolean {
   const tss = checkTss(cpu, gate.low >>> 16, GP, ext, TSS16_AVAILABLE, TSS32_AVAILABLE);
   if (cpu.monitor?.nonRoot && cpu.monitor.interceptTaskSwitch(tss.selector, TASK_GATE_IN_IDT)) return false;
-  switchTask(cpu, tss, TASK_GATE_IN_IDT, flags, eip, ext);
+  const trap = switchTask(cpu, tss, TASK_GATE_IN_IDT, flags, eip, ext);
   loadTaskSegments(cpu, ext);
   if (errorCode >= 0) pushErrorCode(cpu, errorCode, ext);
+  taskSwitched(cpu, trap);
   return true;
 }
 

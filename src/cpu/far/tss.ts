@@ -80,6 +80,9 @@ export interface TssMemory {
   write32(linear: number, value: number): void;
 }
 
+/** Bits of EFLAGS that a TSS can set: those that exist. */
+export const TASK_FLAGS = 0x3f_7fd5;
+
 /** Upper halves of general registers that a 16-bit TSS does not hold: the manual leaves them open, processors set them. */
 const UPPER_HALF = 0xffff_0000 | 0;
 

@@ -29,8 +29,7 @@ export const crAccess: ExitHandler = (vm, root) => {
   if (vm.shadow !== null) return shadowAccess(vm, vm.shadow, qualification);
   if (type === MOV_TO && cr === 0) return writeCr0(vm, root, vm.vcpu.getRegister(register));
   if (type === MOV_TO && cr === 3) {
-    vm.vcpu.write(F.GUEST_CR3, vm.vcpu.getRegister(register));
-    flush(vm, root, SINGLE_CONTEXT_RETAINING_GLOBALS);
+    loadCr3(vm, root, vm.vcpu.getRegister(register));
     return 'done';
   }
   if (type === MOV_TO && cr === 4) {
@@ -54,6 +53,16 @@ export const crAccess: ExitHandler = (vm, root) => {
   vm.stop('unsupported', `access to CR${cr}`);
   return 'resume';
 };
+
+/** CR3 gets a new value: the guest's translations but global ones go. */
+export function loadCr3(vm: Vm, root: RootMode, value: number): void {
+  if (vm.shadow !== null) {
+    vm.shadow.loadCr3(value);
+    return;
+  }
+  vm.vcpu.write(F.GUEST_CR3, value);
+  flush(vm, root, SINGLE_CONTEXT_RETAINING_GLOBALS);
+}
 
 /** What the guest takes for CR0. */
 function guestCr0(vm: Vm): number {

@@ -52,11 +52,6 @@ export const tripleFault: ExitHandler = (vm) => {
   return 'resume';
 };
 
-export const taskSwitch: ExitHandler = (vm) => {
-  vm.stop('unsupported', 'hardware task switch');
-  return 'resume';
-};
-
 /** An exit that this hypervisor never asked for. */
 export const unexpected: ExitHandler = (vm) => {
   vm.stop('unsupported', `unexpected exit: ${exitReasonText(vm.vcpu.read(F.EXIT_REASON))}`);

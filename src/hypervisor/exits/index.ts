@@ -8,6 +8,7 @@ import * as instructions from './instructions.ts';
 import { ioInstruction } from './io.ts';
 import { eptMisconfiguration, eptViolation } from './memory.ts';
 import { rdmsr, wrmsr } from './msr.ts';
+import { taskSwitch } from './task-switch.ts';
 
 const HANDLERS: ReadonlyMap<number, ExitHandler> = new Map([
   [EXIT.EXCEPTION_OR_NMI, events.exceptionOrNmi],
@@ -15,7 +16,7 @@ const HANDLERS: ReadonlyMap<number, ExitHandler> = new Map([
   [EXIT.TRIPLE_FAULT, events.tripleFault],
   [EXIT.INTERRUPT_WINDOW, events.lookAgain],
   [EXIT.NMI_WINDOW, events.lookAgain],
-  [EXIT.TASK_SWITCH, events.taskSwitch],
+  [EXIT.TASK_SWITCH, taskSwitch],
   [EXIT.CPUID, instructions.cpuid],
   [EXIT.GETSEC, instructions.undefinedInstruction],
   [EXIT.HLT, instructions.hlt],

@@ -5,6 +5,7 @@ import {
   CR0,
   CR3,
   CS,
+  DR6,
   DR7,
   DS,
   EAX,
@@ -22,6 +23,7 @@ import {
   TR,
 } from '../../../src/base/registers.ts';
 import { GP, NP, SS, TS } from '../../../src/base/signal.ts';
+import { debugBoundary } from '../../../src/cpu/debugging/boundary.ts';
 import { dispatch } from '../../../src/cpu/far/index.ts';
 import {
   CODE,
@@ -57,7 +59,7 @@ const FLAT = { limit: 0xf_ffff, pages: true, big: true } as const;
 const [NT, VM] = [0x4000, 0x2_0000];
 
 // Offsets in a 32-bit TSS
-const [LINK, CR3_AT, EIP_AT, EFLAGS_AT, EAX_AT, ESP_AT, EDI_AT] = [0, 0x1c, 0x20, 0x24, 0x28, 0x38, 0x44];
+const [LINK, CR3_AT, EIP_AT, EFLAGS_AT, EAX_AT, ESP_AT] = [0, 0x1c, 0x20, 0x24, 0x28, 0x38];
 const SELECTORS = 0x48;
 const [LDT_AT, TRAP_AT] = [0x60, 0x64];
 const SEGMENTS = [CODE0, DATA0, DATA0, DATA0, 0];
@@ -452,10 +454,14 @@ test('a TSS with T set raises #DB before the first instruction of its task', () 
   const m = twoTasks();
   m.write32(TSS2 + TRAP_AT, 1);
   expect(m.execute(...farJump(FREE, 0))).toBeNull();
+  expect(m.eip).toBe(CODE2);
+  expect(debugBoundary(m.cpu)).toBe(true);
+  expect(m.S[DR6] & 0x8000).toBe(0x8000); // BT
   expect([m.eip, ...m.stack(3)]).toEqual([HANDLERS + 16, CODE2, CODE0, 0x8d7]);
   const n = twoTasks();
   n.write32(TSS2 + TRAP_AT, 1);
   n.idt(0x20, { selector: FREE, offset: 0, type: 5 });
   dispatch(n.cpu, { vector: 0x20, type: 0, errorCode: -1, instructionLength: 0, address: 0 });
+  debugBoundary(n.cpu);
   expect([n.eip, ...n.stack(2)]).toEqual([HANDLERS + 16, CODE2, CODE0]);
 });

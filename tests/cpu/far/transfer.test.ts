@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { Unimplemented } from '../../../src/base/errors.ts';
 import { CS, EIP, ESP, SEG_ACCESS, SEG_BASE, SEG_LIMIT, SS_, START_EIP, TR } from '../../../src/base/registers.ts';
 import { GP, NP, SS, TS } from '../../../src/base/signal.ts';
 import {
