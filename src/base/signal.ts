@@ -9,6 +9,11 @@ export const SIGNAL_EXITED = 4;
 /** A write had to be logged, and the page-modification log is full. */
 export const SIGNAL_PML_FULL = 5;
 
+/** The instruction touches what needs it to be executed by itself: it starts again so. */
+export const SIGNAL_ALONE = 14;
+/** An access to the APIC-access page that leaves the guest; `qualification` is that of the exit. */
+export const SIGNAL_APIC_ACCESS = 15;
+
 export class Signal {
   kind = 0;
   /** SIGNAL_EXCEPTION: vector, and error code or −1 where the exception pushes none. */

@@ -92,6 +92,8 @@ export class Cpu {
   delivering: ProcessorEvent | null = null;
   /** Level of the processor's INTR pin. */
   interruptLine = false;
+  /** The instruction under way is executed by itself, with a look at the boundary behind it. */
+  isAlone = false;
   /** An NMI has arrived and is not taken yet. */
   nmiPending = false;
   /** The instruction that has just faulted is an IRET that ended blocking by NMI. */

@@ -75,12 +75,12 @@ export interface ExecutionMonitor {
   stepped(): void;
   /** Before debug exceptions of the previous instruction are delivered: the exit that the monitor trap flag asks for. */
   trapFlagExit(): boolean;
+  /** EVENT_BOUNDARY is set, before anything else of the boundary: what the instruction before it has left to do. */
+  afterInstruction(): boolean;
   /** EVENT_BOUNDARY is set, or before an interrupt is taken: windows, preemption timer, MTF, injection leftovers. */
   boundary(): boolean;
   /** Power-up: out of VMX operation. */
   reset(): void;
   /** Retired-instruction time of the next timer-like event (preemption timer), Infinity if none. */
   nextDeadline(): number;
-  /** Power-up: out of VMX operation. */
-  reset(): void;
 }

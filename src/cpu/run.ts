@@ -16,7 +16,7 @@ import {
   INTERRUPTIBILITY,
   SEG_BASE,
 } from '../base/registers.ts';
-import { SIGNAL_EXCEPTION } from '../base/signal.ts';
+import { SIGNAL_ALONE, SIGNAL_EXCEPTION } from '../base/signal.ts';
 import type { Cpu } from './cpu.ts';
 import { debugBoundary } from './debugging/boundary.ts';
 import { needsSteps } from './debugging/state.ts';
@@ -111,7 +111,9 @@ function single(cpu: Cpu): boolean {
   const rest = cpu.remaining - 1;
   cpu.remaining = 1;
   cpu.endTime -= rest;
+  cpu.isAlone = true;
   const pending = interpret(cpu, 0, 1, MODE_SINGLE);
+  cpu.isAlone = false;
   cpu.remaining += rest;
   cpu.endTime += rest;
   if (cpu.cut < cpu.endTime) cpu.shorten(cpu.cut);
@@ -121,6 +123,10 @@ function single(cpu: Cpu): boolean {
 /** An event that an instruction met: exceptions are delivered, EPT events leave the guest. */
 function deliverSignal(cpu: Cpu): void {
   const { signal } = cpu;
+  if (signal.kind === SIGNAL_ALONE) {
+    if (single(cpu)) deliverSignal(cpu);
+    return;
+  }
   if (signal.kind !== SIGNAL_EXCEPTION) {
     cpu.monitor?.eptEvent();
     cpu.nmiUnblocked = false;
@@ -138,6 +144,7 @@ function boundary(cpu: Cpu): RunEnd | 'again' | null {
     S[EVENTS] &= ~EVENT_STOP;
     return 'stopped';
   }
+  if (S[EVENTS] & EVENT_BOUNDARY && cpu.monitor?.afterInstruction()) return 'again';
   if (S[EVENTS] & EVENT_DEBUG && debugBoundary(cpu)) return 'again';
   if (S[EVENTS] & (EVENT_BOUNDARY | EVENT_INTERRUPT) && cpu.monitor?.boundary()) return null;
   if (S[EVENTS] & EVENT_INTERRUPT && takeNmi(cpu)) return S[EVENTS] & EVENT_DEBUG ? 'again' : null;

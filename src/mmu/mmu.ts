@@ -55,6 +55,8 @@ export class Mmu {
   #formats: { readonly plain: TableFormat; readonly flags: TableFormat };
   readonly #regime: Regime;
   readonly #translator: Translator;
+  /** The APIC-access page of the guest that ran last. */
+  #guestApicFrame = -1;
 
   constructor(options: MmuOptions) {
     const { memory, signal, registers, contexts = 16, cache = { kind: 'unlimited' }, observer = null } = options;
@@ -124,6 +126,25 @@ export class Mmu {
    *  returned holds for one value of S[CONTEXT] and of this. */
   get fetchGeneration(): number {
     return this.caches.fast.generation;
+  }
+
+  /** Names the frame whose accesses in the guest about to be entered are for `onApicAccess`; −1: none. */
+  setApicFrame(frame: number): void {
+    this.#translator.apicFrame = frame;
+    if (frame === this.#guestApicFrame) return;
+    this.#guestApicFrame = frame;
+    if (frame < 0) return;
+    this.caches.fast.clearAll();
+    this.caches.fast.generation++;
+  }
+
+  /** In root operation there is no such frame. */
+  leaveApicFrame(): void {
+    this.#translator.apicFrame = -1;
+  }
+
+  set onApicAccess(redirect: (offset: number, access: number) => number) {
+    this.#translator.onApicAccess = redirect;
   }
 
   // ------------------------------------------------------------------------------------------------ accesses at the current CPL

@@ -52,6 +52,10 @@ interface SelectedSpaces {
 export class Translator {
   /** The context in force. */
   context: FastContext;
+  /** The APIC-access page of a guest, −1: none. It is in no fast table. */
+  apicFrame = -1;
+  /** Bus address for an access to it, or the signal. */
+  onApicAccess: (offset: number, access: number) => number = () => 0;
   /** Is told of data accesses that are translated: of all of those to watched pages (FastTables.watched). */
   onAccess: ((linear: number, bytes: number, write: boolean) => void) | null = null;
   readonly #T: Int32Array;
@@ -211,6 +215,7 @@ export class Translator {
     const flags = store.flagsOf(e);
     if (access === EXECUTE) store.noteFetch(e);
     const frame = store.frameOf(e) | (page & ((1 << store.shift(e)) - 1));
+    if (frame === this.apicFrame) return this.onApicAccess(offset, access);
     if (frame < this.#frames && permitsData(flags, READ, c.class) && ((flags >>> EPT_RIGHTS_SHIFT) & READ) !== 0) {
       const writable =
         (flags & ENTRY_DIRTY) !== 0 &&
@@ -249,6 +254,7 @@ export class Translator {
       if (access === EXECUTE) store.flags[nested.entry] = store.flags[nested.entry] | ENTRY_FETCHED;
       store.mask[nested.entry] = store.mask[nested.entry] | (1 << c.index);
     }
+    if (frame === this.apicFrame) return this.onApicAccess(linear & 0xfff, access);
     if (frame < this.#frames && (rights & READ) !== 0)
       this.#caches.fast.fill(c, page, frame, this.#writes(frame, dirty && (rights & WRITE) !== 0), false);
     return frame * 4096 + (linear & 0xfff);

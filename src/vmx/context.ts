@@ -71,6 +71,10 @@ export class VmxContext {
   featureControl: number;
   /** Word of each encoding for VMREAD and VMWRITE; −1 where this processor has no field. */
   readonly fieldWords: Int16Array;
+  /** Offset of a write to the virtual-APIC page that is still to be followed up (virtual-apic.ts); −1: none. */
+  apicWrite = -1;
+  /** A virtual interrupt is recognised: delivered as soon as the guest can take interrupts. */
+  virtualInterrupt = false;
   /** Virtual time of the first and the last PAUSE of the loop that PAUSE-loop exiting watches; −1: none. */
   firstPause = -1;
   lastPause = -1;

@@ -24,6 +24,7 @@ import { forgetDebugging } from '../cpu/debugging/state.ts';
 import { dispatch } from '../cpu/far/events.ts';
 import type { ProcessorEvent } from '../cpu/monitor.ts';
 import { DR7_WRITABLE } from '../cpu/system/debug-registers.ts';
+import { apicFrame } from './apic-page.ts';
 import {
   ALL_GROUPS,
   type EntryCheck,
@@ -53,6 +54,7 @@ import { ENTRY_MSRS, loadGuestMsrs } from './msr-fields.ts';
 import { selectDirtyLog } from './pml.ts';
 import { activateLinked } from './shadow-vmcs.ts';
 import { loadGuestRegisters } from './state-copy.generated.ts';
+import { enterVirtualApic } from './virtual-apic.ts';
 import type { Vmcs } from './vmcs.ts';
 import * as W from './words.ts';
 
@@ -168,7 +170,10 @@ function loadGuestState(x: VmxContext, retiring: number): void {
   mmu.eptpHigh = w[W.W_EPTP + 1];
   selectDirtyLog(x);
   activateLinked(x);
+  mmu.setApicFrame(apicFrame(x));
   mmu.vmTransition();
+  enterVirtualApic(x);
+  if (x.apicWrite >= 0) x.wantBoundary(true);
 }
 
 /** Debug registers, trap flag of the monitor, pending debug exceptions ("Delivery of Pending Debug Exceptions after VM Entry"). */

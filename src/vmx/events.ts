@@ -11,7 +11,7 @@ import {
   PENDING_DEBUG,
   START_EIP,
 } from '../base/registers.ts';
-import { DB, PF, SIGNAL_EPT_MISCONFIGURATION, SIGNAL_PML_FULL } from '../base/signal.ts';
+import { DB, PF, SIGNAL_APIC_ACCESS, SIGNAL_EPT_MISCONFIGURATION, SIGNAL_PML_FULL } from '../base/signal.ts';
 import { takeNmi } from '../cpu/far/events.ts';
 import type { ProcessorEvent } from '../cpu/monitor.ts';
 import type { VmxContext } from './context.ts';
@@ -29,6 +29,7 @@ import {
 } from './controls.ts';
 import { exitAtBoundary, exitEpt, exitEvent, exitInstruction, unblockedNmi } from './exit.ts';
 import { EXIT } from './exit-reasons.ts';
+import { deliverVirtualInterrupt } from './virtual-apic.ts';
 import { becomesException } from './virtualization-exception.ts';
 import * as W from './words.ts';
 
@@ -89,6 +90,10 @@ export function interceptTaskSwitch(x: VmxContext, selector: number, source: num
 export function eptEvent(x: VmxContext): void {
   const { signal } = x.cpu;
   const w = x.words;
+  if (signal.kind === SIGNAL_APIC_ACCESS) {
+    exitEpt(x, EXIT.APIC_ACCESS, signal.qualification);
+    return;
+  }
   const unblocking = unblockedNmi(x) ? INTERRUPTION_NMI_UNBLOCKING : 0;
   if (signal.kind === SIGNAL_PML_FULL) {
     exitEpt(x, EXIT.PML_FULL, unblocking);
@@ -150,6 +155,10 @@ export function boundary(x: VmxContext): boolean {
   if (awake && shadow === 0) {
     if ((S[EFLAGS] & FLAG_IF) !== 0 && windowWanted(x)) {
       exitAtBoundary(x, EXIT.INTERRUPT_WINDOW, 0);
+      return true;
+    }
+    if ((S[EFLAGS] & FLAG_IF) !== 0 && x.virtualInterrupt) {
+      deliverVirtualInterrupt(x);
       return true;
     }
     if (x.cpu.interruptLine && interruptsExit(x)) {

@@ -215,6 +215,9 @@ export function loadHostState(x: VmxContext): void {
   const virtualNmis = (w[W.W_PIN] & PIN_BASED.VIRTUAL_NMIS) !== 0;
   x.nonRoot = false;
   x.deadline = Number.POSITIVE_INFINITY;
+  x.virtualInterrupt = false;
+  x.apicWrite = -1;
+  mmu.leaveApicFrame();
   // Control registers, debug registers, MSRs
   S[CR0] = (S[CR0] & ~CR0_LOADED) | (w[W.W_HOST_CR0] & CR0_LOADED);
   S[CR3] = w[W.W_HOST_CR3];

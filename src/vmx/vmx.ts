@@ -7,6 +7,7 @@ import type { Cpu } from '../cpu/cpu.ts';
 import type { Instruction } from '../cpu/instruction.ts';
 import type { ExecutionMonitor, ProcessorEvent } from '../cpu/monitor.ts';
 import type { ExitName } from '../cpu/rows.ts';
+import { apicFrame, connectApicPage, NO_WRITE } from './apic-page.ts';
 import { capabilityMsr, FEATURE_CONTROL_LOCK, IA32_FEATURE_CONTROL } from './capabilities.ts';
 import { EntryView, type FailedCheck, failedChecks } from './checks/index.ts';
 import { NO_POINTER, VmxContext, type VmxSettings } from './context.ts';
@@ -18,6 +19,7 @@ import { vmxInstruction } from './instructions.ts';
 import * as intercept from './intercept.ts';
 import { selectDirtyLog } from './pml.ts';
 import { guestTsc } from './time.ts';
+import { followWrite, THRESHOLD_ONLY } from './virtual-apic.ts';
 import { type VmcsState, validateVmcs } from './vmcs.ts';
 
 export class Vmx implements ExecutionMonitor {
@@ -26,6 +28,7 @@ export class Vmx implements ExecutionMonitor {
 
   constructor(cpu: Cpu, settings: VmxSettings = {}) {
     this.context = new VmxContext(cpu, settings);
+    connectApicPage(this.context);
   }
 
   get inVmxOperation(): boolean {
@@ -49,7 +52,7 @@ export class Vmx implements ExecutionMonitor {
   }
 
   get windowWanted(): boolean {
-    return events.windowWanted(this.context);
+    return this.context.virtualInterrupt || events.windowWanted(this.context);
   }
 
   intercept(name: ExitName, i: Instruction, operand: number): boolean {
@@ -130,6 +133,10 @@ export class Vmx implements ExecutionMonitor {
     return events.trapFlagExit(this.context);
   }
 
+  afterInstruction(): boolean {
+    return this.context.nonRoot && followWrite(this.context);
+  }
+
   boundary(): boolean {
     return events.boundary(this.context);
   }
@@ -168,6 +175,9 @@ export class Vmx implements ExecutionMonitor {
     x.vmxonPointer = NO_POINTER;
     x.nonRoot = false;
     x.deadline = Number.POSITIVE_INFINITY;
+    x.apicWrite = NO_WRITE;
+    x.virtualInterrupt = false;
+    mmu.leaveApicFrame();
     x.firstPause = -1;
     x.lastPause = -1;
     x.trapFlagPending = false;
@@ -182,6 +192,8 @@ export class Vmx implements ExecutionMonitor {
       current: x.current?.address ?? NO_POINTER,
       nonRoot: x.nonRoot,
       featureControl: x.featureControl,
+      apicWrite: x.apicWrite,
+      virtualInterrupt: x.virtualInterrupt,
       firstPause: x.firstPause,
       lastPause: x.lastPause,
       deadline: Number.isFinite(x.deadline) ? x.deadline : null,
@@ -198,6 +210,8 @@ export class Vmx implements ExecutionMonitor {
     const current = pointer(state.current, 'vmx.current');
     const nonRoot = boolean(state.nonRoot, 'vmx.nonRoot');
     const featureControl = integer(state.featureControl, 'vmx.featureControl', 0, 5);
+    const apicWrite = integer(state.apicWrite, 'vmx.apicWrite', NO_WRITE, THRESHOLD_ONLY);
+    const virtualInterrupt = boolean(state.virtualInterrupt, 'vmx.virtualInterrupt');
     const firstPause = integer(state.firstPause, 'vmx.firstPause', -1, Number.MAX_SAFE_INTEGER);
     const lastPause = integer(state.lastPause, 'vmx.lastPause', firstPause, Number.MAX_SAFE_INTEGER);
     const deadline = ticksOrNull(state.deadline, 'vmx.deadline');
@@ -219,6 +233,10 @@ export class Vmx implements ExecutionMonitor {
     x.vmxonPointer = vmxonPointer;
     x.nonRoot = nonRoot;
     x.featureControl = featureControl;
+    x.apicWrite = apicWrite;
+    x.virtualInterrupt = virtualInterrupt;
+    if (nonRoot) x.cpu.mmu.setApicFrame(apicFrame(x));
+    else x.cpu.mmu.leaveApicFrame();
     x.firstPause = firstPause;
     x.lastPause = lastPause;
     x.deadline = deadline ?? Number.POSITIVE_INFINITY;
@@ -242,6 +260,8 @@ export interface VmxState {
   readonly current: number;
   readonly nonRoot: boolean;
   readonly featureControl: number;
+  readonly apicWrite: number;
+  readonly virtualInterrupt: boolean;
   readonly firstPause: number;
   readonly lastPause: number;
   readonly deadline: number | null;

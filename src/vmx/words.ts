@@ -10,6 +10,12 @@ export const W_EXIT_MSR_STORE: number = wordOf(F.VM_EXIT_MSR_STORE_ADDRESS);
 export const W_EXIT_MSR_LOAD: number = wordOf(F.VM_EXIT_MSR_LOAD_ADDRESS);
 export const W_ENTRY_MSR_LOAD: number = wordOf(F.VM_ENTRY_MSR_LOAD_ADDRESS);
 export const W_TSC_OFFSET: number = wordOf(F.TSC_OFFSET);
+export const W_VIRTUAL_APIC: number = wordOf(F.VIRTUAL_APIC_ADDRESS);
+export const W_APIC_ACCESS: number = wordOf(F.APIC_ACCESS_ADDRESS);
+export const W_TPR_THRESHOLD: number = wordOf(F.TPR_THRESHOLD);
+/** The four bitmaps stand one behind the other. */
+export const W_EOI_EXIT_BITMAP: number = wordOf(F.EOI_EXIT_BITMAP_0);
+export const W_INTERRUPT_STATUS: number = wordOf(F.GUEST_INTERRUPT_STATUS);
 export const W_TSC_MULTIPLIER: number = wordOf(F.TSC_MULTIPLIER);
 export const W_PLE_GAP: number = wordOf(F.PLE_GAP);
 export const W_PLE_WINDOW: number = wordOf(F.PLE_WINDOW);

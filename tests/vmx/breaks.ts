@@ -25,6 +25,7 @@ const RFLAGS = F.GUEST_RFLAGS;
 const PIN_VALUE = 0x1f; // external-interrupt exiting, NMI exiting
 const PRIMARY_VALUE = 0x9600_61fa | 0;
 const SECONDARY_VALUE = 0x22; // EPT, VPID
+const TPR_SHADOW = 1 << 21;
 const EXIT_VALUE = 0x3_edff;
 const ENTRY_VALUE = 0x11ff;
 const EXTERNAL_20 = 0x8000_0020 | 0;
@@ -144,11 +145,37 @@ export const BREAKS: Readonly<Record<string, Break>> = {
   'execution.pin-based.must-be-zero': one(PIN, PIN_VALUE | 0x80),
   'execution.primary.must-be-one': one(PRIMARY, PRIMARY_VALUE & ~2),
   'execution.primary.must-be-zero': one(PRIMARY, PRIMARY_VALUE | (1 << 19)),
-  'execution.secondary.must-be-zero': one(SECONDARY, SECONDARY_VALUE | 1),
+  'execution.secondary.must-be-zero': one(SECONDARY, SECONDARY_VALUE | 0x800),
   'execution.cr3-targets': one(F.CR3_TARGET_COUNT, 5),
   ...pageAddress('execution.io-bitmap-a', F.IO_BITMAP_A_ADDRESS, AT.ioA),
   ...pageAddress('execution.io-bitmap-b', F.IO_BITMAP_B_ADDRESS, AT.ioB),
   ...pageAddress('execution.msr-bitmap', F.MSR_BITMAP_ADDRESS, AT.msrBitmap),
+  ...Object.fromEntries(
+    Object.entries(pageAddress('execution.virtual-apic', F.VIRTUAL_APIC_ADDRESS, AT.msrArea)).map(([id, b]) => [
+      id,
+      all([PRIMARY, PRIMARY_VALUE | TPR_SHADOW], ...b.fields),
+    ]),
+  ),
+  'execution.tpr-threshold.reserved': all(
+    [PRIMARY, PRIMARY_VALUE | TPR_SHADOW],
+    [F.VIRTUAL_APIC_ADDRESS, AT.msrArea, 0],
+    [F.TPR_THRESHOLD, 0x10],
+  ),
+  'execution.tpr-threshold.vtpr': all(
+    [PRIMARY, PRIMARY_VALUE | TPR_SHADOW],
+    [F.VIRTUAL_APIC_ADDRESS, AT.msrArea, 0],
+    [F.TPR_THRESHOLD, 1],
+  ),
+  'execution.apic-registers.tpr-shadow': one(SECONDARY, SECONDARY_VALUE | 0x100),
+  'execution.virtual-interrupts.tpr-shadow': one(SECONDARY, SECONDARY_VALUE | 0x200),
+  'execution.virtual-interrupts.external': all(
+    [PRIMARY, PRIMARY_VALUE | TPR_SHADOW],
+    [F.VIRTUAL_APIC_ADDRESS, AT.msrArea, 0],
+    [SECONDARY, SECONDARY_VALUE | 0x200],
+    [PIN, PIN_VALUE & ~1],
+  ),
+  'execution.apic-access.aligned': all([SECONDARY, SECONDARY_VALUE | 1], [F.APIC_ACCESS_ADDRESS, AT.linked | 0x10]),
+  'execution.apic-access.width': all([SECONDARY, SECONDARY_VALUE | 1], [F.APIC_ACCESS_ADDRESS, AT.linked, 1]),
   'execution.virtual-nmis': one(PIN, 0x37),
   'execution.nmi-window': one(PRIMARY, PRIMARY_VALUE | (1 << 22)),
   'execution.vpid': one(F.VIRTUAL_PROCESSOR_IDENTIFIER, 0),

@@ -96,6 +96,66 @@ function msrArea(id: string, section: string, address: number, count: number): E
   ];
 }
 
+const PRIMARY_FIELD = F.PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS;
+const tprShadow = (v: EntryView) => v.primary(PRIMARY.USE_TPR_SHADOW);
+const apicAccesses = (v: EntryView) => v.secondary(SECONDARY.VIRTUALIZE_APIC_ACCESSES);
+const delivery = (v: EntryView) => v.secondary(SECONDARY.VIRTUAL_INTERRUPT_DELIVERY);
+/** The priority class of the virtual TPR, bits 7:4 of byte 80h of the virtual-APIC page. */
+const virtualTprClass = (v: EntryView) => (v.memory.read32((v.low(F.VIRTUAL_APIC_ADDRESS) >>> 0) + 0x80) >> 4) & 15;
+
+/** A secondary control that works on the virtual-APIC page. */
+const needsTprShadow = (id: string, control: number, name: string): EntryCheck =>
+  check(
+    `execution.${id}.tpr-shadow`,
+    EXECUTION,
+    [F.SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, PRIMARY_FIELD],
+    (v) => tprShadow(v) || !v.secondary(control),
+    `'${name}' needs 'use TPR shadow'`,
+  );
+
+/** Rules about the virtual APIC. */
+const virtualApic: readonly EntryCheck[] = [
+  ...pageAddress('execution.virtual-apic', F.VIRTUAL_APIC_ADDRESS, PRIMARY.USE_TPR_SHADOW, 'use TPR shadow'),
+  check(
+    'execution.tpr-threshold.reserved',
+    EXECUTION,
+    [F.TPR_THRESHOLD, ...SECONDARY_FIELDS],
+    (v) => !tprShadow(v) || delivery(v) || v.low(F.TPR_THRESHOLD) >>> 4 === 0,
+    "with 'use TPR shadow' and without 'virtual-interrupt delivery' bits 31:4 must be 0",
+  ),
+  check(
+    'execution.tpr-threshold.vtpr',
+    EXECUTION,
+    [F.TPR_THRESHOLD, F.VIRTUAL_APIC_ADDRESS, ...SECONDARY_FIELDS],
+    (v) => !tprShadow(v) || apicAccesses(v) || delivery(v) || (v.low(F.TPR_THRESHOLD) & 15) <= virtualTprClass(v),
+    (v) => `bits 3:0 must not exceed bits 7:4 of the virtual TPR, which are ${virtualTprClass(v)}`,
+    { volatile: true },
+  ),
+  needsTprShadow('apic-registers', SECONDARY.APIC_REGISTER_VIRTUALIZATION, 'APIC-register virtualization'),
+  needsTprShadow('virtual-interrupts', SECONDARY.VIRTUAL_INTERRUPT_DELIVERY, 'virtual-interrupt delivery'),
+  check(
+    'execution.virtual-interrupts.external',
+    EXECUTION,
+    [F.PIN_BASED_VM_EXECUTION_CONTROLS, ...SECONDARY_FIELDS],
+    (v) => !delivery(v) || v.pin(PIN_BASED.EXTERNAL_INTERRUPT_EXITING),
+    "'virtual-interrupt delivery' needs 'external-interrupt exiting'",
+  ),
+  check(
+    'execution.apic-access.aligned',
+    EXECUTION,
+    [F.APIC_ACCESS_ADDRESS, ...SECONDARY_FIELDS],
+    (v) => !apicAccesses(v) || (v.low(F.APIC_ACCESS_ADDRESS) & 0xfff) === 0,
+    "with 'virtualize APIC accesses' bits 11:0 of the address must be 0",
+  ),
+  check(
+    'execution.apic-access.width',
+    EXECUTION,
+    [F.APIC_ACCESS_ADDRESS, ...SECONDARY_FIELDS],
+    (v) => !apicAccesses(v) || fits32(v, F.APIC_ACCESS_ADDRESS),
+    "with 'virtualize APIC accesses' the address must lie below 4 GiB",
+  ),
+];
+
 const ept = (v: EntryView) => v.secondary(SECONDARY.ENABLE_EPT);
 const eptp = [F.EPT_POINTER, ...SECONDARY_FIELDS];
 
@@ -128,6 +188,7 @@ export const executionControls: readonly EntryCheck[] = [
   ...pageAddress('execution.io-bitmap-a', F.IO_BITMAP_A_ADDRESS, PRIMARY.USE_IO_BITMAPS, 'use I/O bitmaps'),
   ...pageAddress('execution.io-bitmap-b', F.IO_BITMAP_B_ADDRESS, PRIMARY.USE_IO_BITMAPS, 'use I/O bitmaps'),
   ...pageAddress('execution.msr-bitmap', F.MSR_BITMAP_ADDRESS, PRIMARY.USE_MSR_BITMAPS, 'use MSR bitmaps'),
+  ...virtualApic,
   check(
     'execution.virtual-nmis',
     EXECUTION,

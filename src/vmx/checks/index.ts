@@ -1,5 +1,6 @@
 /** VM-entry checks in groups: which rows have to be looked at again, which fails first, and which fail at all. */
 import { CR0_PE, CR0_PG, CR4_PAE, FLAG_IF, FLAG_TF, FLAG_VM } from '../../base/registers.ts';
+import { PRIMARY } from '../controls.ts';
 import { FIELD_WORDS, fieldName, WORD, widthOf } from '../field-table.ts';
 import * as F from '../fields.ts';
 import type { EntryCheck, EntryView } from './check.ts';
@@ -108,7 +109,7 @@ export interface FailedCheck {
 /** The first row of a stage that does not hold, looking only at the groups in `unchecked`; null if all hold. */
 export function firstFailure(view: EntryView, stage: Stage, unchecked: number): EntryCheck | null {
   let groups = unchecked & groupsOfStage(stage);
-  if (stage === 'guest' && mayBeVolatile(view)) groups |= VOLATILE_GROUPS;
+  if (mayBeVolatile(view)) groups |= VOLATILE_GROUPS & groupsOfStage(stage);
   while (groups !== 0) {
     const bit = groups & -groups;
     groups ^= bit;
@@ -121,10 +122,12 @@ export function firstFailure(view: EntryView, stage: Stage, unchecked: number): 
 export const groupsOfStage = (stage: Stage): number =>
   stage === 'controls' ? CONTROLS_GROUPS : stage === 'host' ? HOST_GROUPS : GUEST_GROUPS;
 
-/** Could a volatile row fail? They look at the link pointer and at PAE page tables. */
+/** Could a volatile row fail? They look at the virtual TPR, the link pointer and PAE page tables. */
 function mayBeVolatile(view: EntryView): boolean {
   return (
-    (view.low(F.VMCS_LINK_POINTER) & view.high(F.VMCS_LINK_POINTER)) !== -1 || (view.low(F.GUEST_CR4) & CR4_PAE) !== 0
+    view.primary(PRIMARY.USE_TPR_SHADOW) ||
+    (view.low(F.VMCS_LINK_POINTER) & view.high(F.VMCS_LINK_POINTER)) !== -1 ||
+    (view.low(F.GUEST_CR4) & CR4_PAE) !== 0
   );
 }
 
