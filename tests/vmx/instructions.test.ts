@@ -106,7 +106,7 @@ describe('VMREAD and VMWRITE', () => {
     const { root } = rootMode();
     expect(root.vmread(0x4c02)).toEqual(fails(12));
     expect(root.vmwrite(0x0801, 1)).toEqual(fails(12)); // a 16-bit field has no high half
-    expect(root.vmread(0x2012)).toEqual(fails(12)); // virtual-APIC address
+    expect(root.vmread(0x202c)).toEqual(fails(12)); // XSS-exiting bitmap
     expect(root.vmread(0xffff_ffff)).toEqual(fails(12));
     expect(root.vmwrite(F.EXIT_REASON, 1)).toEqual({ ok: true });
     expect(root.vmread(F.EXIT_REASON)).toBe(1);

@@ -102,15 +102,15 @@ test('capability MSRs of the default model', () => {
   };
   expect(hex(0x480)).toBe('00d90400_0052494e'); // 1 KiB, 32-bit addresses, WB, INS/OUTS information, TRUE MSRs
   expect(hex(0x481)).toBe('0000007f_00000016');
-  expect(hex(0x482)).toBe('dfc1fbfe_0401e172');
-  expect(hex(0x48e)).toBe('dfc1fbfe_04006172');
+  expect(hex(0x482)).toBe('dfe1fbfe_0401e172');
+  expect(hex(0x48e)).toBe('dfe1fbfe_04006172');
   expect(hex(0x483)).toBe('007ffdff_00036dff');
   expect(hex(0x484)).toBe('0000f1ff_000011ff');
   expect(hex(0x490)).toBe('0000f1ff_000011fb');
   expect(hex(0x485)).toBe('00000000_600401c0');
   expect(hex(0x486)).toBe('00000000_80000021');
   expect(hex(0x48a)).toBe('00000000_00000032');
-  expect(hex(0x48b)).toBe('020664ee_00000000');
+  expect(hex(0x48b)).toBe('020667ef_00000000');
   expect(hex(0x48c)).toBe('00000f01_06734141');
   expect(hex(0x491)).toBe('00000000_00000001');
   expect(hex(0x492)).toBeUndefined();
