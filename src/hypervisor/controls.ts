@@ -92,9 +92,14 @@ export function chooseControls(root: RootMode, paging: Paging): Controls {
     'VM-exit',
     precise ? MSR.IA32_VMX_TRUE_EXIT_CTLS : MSR.IA32_VMX_EXIT_CTLS,
     VM_EXIT,
-    VM_EXIT.ACKNOWLEDGE_INTERRUPT_ON_EXIT,
+    VM_EXIT.ACKNOWLEDGE_INTERRUPT_ON_EXIT | VM_EXIT.SAVE_DEBUG_CONTROLS,
   );
-  const entry = choose('VM-entry', precise ? MSR.IA32_VMX_TRUE_ENTRY_CTLS : MSR.IA32_VMX_ENTRY_CTLS, VM_ENTRY, 0);
+  const entry = choose(
+    'VM-entry',
+    precise ? MSR.IA32_VMX_TRUE_ENTRY_CTLS : MSR.IA32_VMX_ENTRY_CTLS,
+    VM_ENTRY,
+    VM_ENTRY.LOAD_DEBUG_CONTROLS,
+  );
   return {
     pinBased,
     primary: primary & ~PRIMARY.INTERRUPT_WINDOW_EXITING, // set when an interrupt has to wait

@@ -14,6 +14,8 @@ export interface VcpuState {
   /** EAX ECX EDX EBX – EBP ESI EDI. */
   general: number[];
   cr2: number;
+  /** DR0 DR1 DR2 DR3 DR6. */
+  debug: number[];
   halted: boolean;
   pending: PendingEvent | null;
   /** Guest-state fields of the VMCS by their names. */
@@ -50,6 +52,7 @@ export function saveVm(vm: Vm): VmState {
     vcpu: {
       general: [...vcpu.general],
       cr2: vcpu.cr2,
+      debug: [...vcpu.debug.registers],
       halted: vcpu.halted,
       pending: vcpu.pending,
       fields: Object.fromEntries(
@@ -88,6 +91,7 @@ export function restoreVm(vm: Vm, state: Unvalidated<VmState>): void {
   for (const { index, lo, hi } of msrs) vm.msrs.set(index, { lo, hi });
   vm.vcpu.general.set(cpu.general);
   vm.vcpu.cr2 = cpu.cr2;
+  vm.vcpu.debug.registers.set(cpu.debug);
   vm.vcpu.halted = cpu.halted;
   vm.vcpu.pending = cpu.pending;
   for (const [field, value] of cpu.fields) vm.vcpu.write(field, value);
@@ -114,6 +118,7 @@ function vcpuState(value: unknown): Omit<VcpuState, 'fields'> & { fields: [numbe
   return {
     general: list(cpu.general, 'vm.vcpu.general', 8, 8, int32),
     cr2: int32(cpu.cr2, 'vm.vcpu.cr2'),
+    debug: list(cpu.debug, 'vm.vcpu.debug', 5, 5, int32),
     halted: boolean(cpu.halted, 'vm.vcpu.halted'),
     pending: cpu.pending === null ? null : pendingEvent(cpu.pending),
     fields: GUEST_STATE_FIELDS.map((field) => {

@@ -41,9 +41,16 @@ export class Turn {
   }
 
   run(vm: Vm, limits: TurnLimits): TurnEnd {
-    const start = vm.retired;
     vm.stats.turns++;
     if (this.#root.vmptrst() !== vm.vcpu.vmcs) this.#root.vmptrld(vm.vcpu.vmcs);
+    vm.vcpu.debug.load();
+    const end = this.#run(vm, limits);
+    vm.vcpu.debug.save();
+    return end;
+  }
+
+  #run(vm: Vm, limits: TurnLimits): TurnEnd {
+    const start = vm.retired;
     for (;;) {
       vm.clock.runDue();
       if (vm.stopReason !== null) return 'stopped';

@@ -26,6 +26,7 @@ import {
 } from '../vmx/controls.ts';
 import { vmErrorText } from '../vmx/exit-reasons.ts';
 import * as F from '../vmx/fields.ts';
+import { GuestDebug } from './guest-debug.ts';
 
 /** General registers that root mode holds; ESP has a VMCS field. */
 const HELD = [EAX, ECX, EDX, EBX, EBP, ESI, EDI] as const;
@@ -44,6 +45,7 @@ export class Vcpu {
   /** By register-file index; ESP's place is unused. */
   readonly general = new Int32Array(8);
   cr2 = 0;
+  readonly debug: GuestDebug;
   launched = false;
   /** Executed HLT and waits for an interrupt. */
   halted = false;
@@ -58,6 +60,7 @@ export class Vcpu {
     this.#root = root;
     this.vmcs = vmcs;
     this.#primaryControls = primaryControls;
+    this.debug = new GuestDebug(root, this);
   }
 
   /** VMREAD, as a 32-bit pattern. */
@@ -132,7 +135,8 @@ export class Vcpu {
   get canTakeInterrupt(): boolean {
     return (
       this.interruptsEnabled &&
-      (this.read(F.GUEST_INTERRUPTIBILITY_STATE) & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS)) === 0
+      (this.read(F.GUEST_INTERRUPTIBILITY_STATE) & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS)) === 0 &&
+      !this.debug.isPending
     );
   }
 
@@ -164,7 +168,9 @@ export class Vcpu {
 
   /** Moves EIP behind an instruction of `length` bytes and ends what was shadowed during it. */
   advance(length: number): void {
-    this.resumeFlag = false;
+    const flags = this.read(F.GUEST_RFLAGS);
+    if ((flags & FLAG_RF) !== 0) this.write(F.GUEST_RFLAGS, flags & ~FLAG_RF);
+    if (this.debug.traps(flags)) this.debug.pendTrap();
     this.write(F.GUEST_RIP, this.read(F.GUEST_RIP) + length);
     this.endShadow();
   }

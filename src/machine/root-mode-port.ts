@@ -4,6 +4,7 @@
  *  VM exit the processor fetches from HOST_RIP through the page tables of HOST_CR3 and uses the stack at HOST_RSP; if that fails, it
  *  takes the exception, as silicon would, and the port reports what comes of it. The gate lies in frame 0, which the hypervisor
  *  leaves to it and maps to itself. */
+
 import { InvalidInput } from '../base/errors.ts';
 import { hex } from '../base/int.ts';
 import {
@@ -17,6 +18,9 @@ import {
   CR3,
   CR4,
   CS,
+  DR0,
+  DR6,
+  DR6_FIXED,
   DS,
   EIP,
   ES,
@@ -39,6 +43,7 @@ import { dispatch, exceptionEvent } from '../cpu/far/events.ts';
 import { install, installNull, loadSegment } from '../cpu/far/segments.ts';
 import { readMsr, writeMsr } from '../cpu/msr.ts';
 import { writeControlRegister } from '../cpu/system/control-registers.ts';
+import { DR6_WRITABLE } from '../cpu/system/debug-registers.ts';
 import { NO_POINTER, type VmxContext } from '../vmx/context.ts';
 import { INTERRUPTION_TYPE } from '../vmx/controls.ts';
 import { interceptEvent } from '../vmx/events.ts';
@@ -105,6 +110,17 @@ export class RootModePort implements RootMode {
 
   getCr2(): number {
     return this.#cpu.S[CR2];
+  }
+
+  getDebugRegister(index: 0 | 1 | 2 | 3 | 6): number {
+    return this.#cpu.S[DR0 + (index === 6 ? DR6 - DR0 : index)];
+  }
+
+  /** As MOV to a debug register does it. */
+  setDebugRegister(index: 0 | 1 | 2 | 3 | 6, value: number): void {
+    const { S } = this.#cpu;
+    if (index === 6) S[DR6] = (value & DR6_WRITABLE) | DR6_FIXED;
+    else S[DR0 + index] = value;
   }
 
   setCr2(value: number): void {

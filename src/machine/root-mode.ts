@@ -41,6 +41,9 @@ export interface RootMode {
   setRegister(index: number, value: number): void;
   getCr2(): number;
   setCr2(value: number): void;
+  /** DR0 to DR3 and DR6, by number: VM entries and exits leave them alone. DR7 is in the VMCS. */
+  getDebugRegister(index: 0 | 1 | 2 | 3 | 6): number;
+  setDebugRegister(index: 0 | 1 | 2 | 3 | 6, value: number): void;
   getControlRegister(cr: 0 | 3 | 4): number;
   setControlRegister(cr: 0 | 3 | 4, value: number): void;
   /** CPUID; 32-bit patterns. */

@@ -29,9 +29,10 @@ function effectiveLeaf(root: RootMode, leaf: number): number {
   return exists ? leaf : highest(0);
 }
 
-/** The virtual processor waits for an interrupt; its turn is over. */
+/** The virtual processor waits for an interrupt; its turn is over. A debug exception behind HLT does not let it halt. */
 export const hlt: ExitHandler = (vm) => {
-  vm.vcpu.halted = true;
+  const { debug } = vm.vcpu;
+  vm.vcpu.halted = !debug.isPending && !debug.traps(vm.vcpu.read(F.GUEST_RFLAGS));
   return 'done';
 };
 

@@ -32,6 +32,7 @@ export const ioInstruction: ExitHandler = (vm) => {
     const keep = size === 4 ? 0 : -1 << (size * 8);
     general[EAX] = (general[EAX] & keep) | value;
   } else vm.ports.write(port, general[EAX], size);
+  vm.vcpu.debug.notePort(port, size);
   return 'done';
 };
 
@@ -72,10 +73,17 @@ function stringIo(vm: Vm, qualification: number, port: number, size: AccessSize)
         memory.write(at, size, vm.ports.read(port, size));
       } else vm.ports.write(port, memory.read(at, size), size);
       move(index, step);
+      const hit = vcpu.debug.notePort(port, size);
       if (!(qualification & REP)) return 'done';
       move(ECX, -1);
       if (count() === 0) return 'done';
       vm.elapse(1);
+      const isStepped = vcpu.debug.traps(vcpu.read(F.GUEST_RFLAGS));
+      if (isStepped) vcpu.debug.pendTrap();
+      if (isStepped || hit) {
+        vcpu.debug.betweenIterations();
+        break;
+      }
       const isAlarmDue = vm.clock.next <= vm.time; // the device may just have set it
       if (vm.time >= vm.horizon || isAlarmDue || memory.wroteWatched || vm.interruptLine || vm.stopReason !== null)
         break;

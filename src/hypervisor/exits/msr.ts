@@ -4,11 +4,15 @@ import { EAX, ECX, EDX } from '../../base/registers.ts';
 import { GP } from '../../base/signal.ts';
 import type { RootMode } from '../../machine/root-mode.ts';
 import { IA32_FEATURE_CONTROL, IA32_VMX_BASIC } from '../../vmx/capabilities.ts';
+import * as F from '../../vmx/fields.ts';
 import type { Vm } from '../vm.ts';
 import type { ExitHandler } from './handler.ts';
 
 const IA32_TIME_STAMP_COUNTER = 0x10;
 const LAST_VMX_MSR = 0x493;
+
+/** In the VMCS, too; but the guest may not write it freely. */
+const IA32_DEBUGCTL = 0x1d9;
 
 /** MSRs that are in the VMCS: the guest reaches them without an exit. */
 export const PASSED_THROUGH: readonly number[] = [0x174, 0x175, 0x176]; // SYSENTER_CS, _ESP, _EIP
@@ -22,6 +26,7 @@ function read(vm: Vm, root: RootMode, index: number): { lo: number; hi: number }
     return { lo: tsc | 0, hi: Math.floor(tsc / 0x1_0000_0000) | 0 };
   }
   if (isHidden(index)) return 'gp';
+  if (index === IA32_DEBUGCTL) return { lo: vm.vcpu.read(F.GUEST_IA32_DEBUGCTL), hi: 0 };
   return vm.msrs.get(index) ?? root.rdmsr(index);
 }
 
@@ -53,6 +58,7 @@ export const wrmsr: ExitHandler = (vm, root) => {
     return 'resume';
   }
   root.wrmsr(index, own.lo, own.hi);
-  vm.msrs.set(index, { lo, hi });
+  if (index === IA32_DEBUGCTL) vm.vcpu.write(F.GUEST_IA32_DEBUGCTL, lo);
+  else vm.msrs.set(index, { lo, hi });
   return 'done';
 };
