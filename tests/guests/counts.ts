@@ -7,6 +7,7 @@ export const INSTRUCTIONS: Readonly<Record<string, number>> = {
   tasks: 4_692_883,
   pages: 92_857,
   faults: 242_106,
+  debug: 42_792,
   realmode: 2_164,
   taskswitch: 189_931,
   mischief: 7_709,
