@@ -4,6 +4,8 @@ import {
   byteRegister,
   CPL,
   CR0,
+  CR4,
+  CR4_SMAP,
   CS,
   DEBUG_WATCH,
   DR6,
@@ -17,6 +19,7 @@ import {
   EVENT_DEBUG,
   EVENT_INTERRUPT,
   EVENTS,
+  FLAG_AC,
   FLAG_IF,
   FLAG_KIND,
   FLAG_RF,
@@ -194,9 +197,12 @@ export class Cpu {
 
   /** Sets all of EFLAGS. Privilege and IOPL rules are the caller's. */
   setFlags(value: number): void {
-    this.S[FLAG_KIND] = 0;
-    this.S[EFLAGS] = value | 2;
-    if (((value & (FLAG_TF | FLAG_RF)) | this.S[DEBUG_WATCH]) !== 0) this.S[EVENTS] |= EVENT_DEBUG;
+    const S = this.S;
+    const change = S[EFLAGS] ^ value;
+    S[FLAG_KIND] = 0;
+    S[EFLAGS] = value | 2;
+    if (((value & (FLAG_TF | FLAG_RF)) | S[DEBUG_WATCH]) !== 0) S[EVENTS] |= EVENT_DEBUG;
+    if ((change & FLAG_AC) !== 0 && (S[CR4] & CR4_SMAP) !== 0) this.mmu.selectContext();
     this.updateInterruptEvent();
   }
 

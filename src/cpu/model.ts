@@ -55,6 +55,7 @@ export const FEATURES = {
   SMEP: bit(7, 'ebx', 7, CR4_SMEP),
   SMAP: bit(7, 'ebx', 20, CR4_SMAP),
   RDTSCP: bit(0x8000_0001, 'edx', 27),
+  NX: bit(0x8000_0001, 'edx', 20),
 } as const satisfies Record<string, FeatureBit>;
 
 export type Feature = keyof typeof FEATURES;
@@ -135,10 +136,10 @@ const pentiumPro = {
   msrs: familySixMsrs,
 } as const;
 
-// Left out of a real Pentium Pro, because ringlet does not have them yet: FPU, VME, PAE, MCE, APIC, SEP, MTRR, MCA.
-const pentiumProFeatures: readonly Feature[] = ['DE', 'PSE', 'TSC', 'MSR', 'CX8', 'PGE', 'CMOV'];
+// Left out of a real Pentium Pro, because ringlet does not have them yet: FPU, VME, MCE, APIC, SEP, MTRR, MCA.
+const pentiumProFeatures: readonly Feature[] = ['DE', 'PSE', 'TSC', 'MSR', 'PAE', 'CX8', 'PGE', 'CMOV'];
 
-const vmxFeatures: readonly Feature[] = [...pentiumProFeatures, 'PAT', 'VMX'];
+const vmxFeatures: readonly Feature[] = [...pentiumProFeatures, 'PAT', 'VMX', 'NX'];
 
 /** The same core with the VMX of a generation, and what came with it. */
 const withVmx = (name: string, vmx: VmxGeneration, more: readonly Feature[]): ProcessorModel => ({
@@ -151,7 +152,7 @@ const withVmx = (name: string, vmx: VmxGeneration, more: readonly Feature[]): Pr
 });
 
 /** A Pentium Pro without floating point, with all of VMX that there is: the default. */
-export const defaultModel: ProcessorModel = withVmx('p6-vmx', 'all', ['RDTSCP']);
+export const defaultModel: ProcessorModel = withVmx('p6-vmx', 'all', ['RDTSCP', 'SMEP', 'SMAP']);
 
 /** With VMX as the first processors had it: no EPT, no VPID, no unrestricted guest. */
 export const firstVmxModel: ProcessorModel = withVmx('p6-vmx-first', 'first', []);
@@ -160,7 +161,7 @@ export const firstVmxModel: ProcessorModel = withVmx('p6-vmx-first', 'first', []
 export const eptModel: ProcessorModel = withVmx('p6-vmx-ept', 'ept', ['RDTSCP']);
 
 /** With accessed and dirty flags for EPT, page-modification log, VMCS shadowing and virtual APIC. */
-export const pmlModel: ProcessorModel = withVmx('p6-vmx-pml', 'pml', ['RDTSCP']);
+export const pmlModel: ProcessorModel = withVmx('p6-vmx-pml', 'pml', ['RDTSCP', 'SMEP', 'SMAP']);
 
 /** Without VMX. */
 export const plainModel: ProcessorModel = {
@@ -182,10 +183,9 @@ export function processorModel(name: string): ProcessorModel {
 }
 
 /** CR4 bits that may be one (SDM Vol. 3, "Control Registers"); setting any other raises #GP(0).
- *  PCE belongs to every family 6 processor. PAE is let through even where CPUID does not claim it: a kernel that
- *  relies on it is told so by name when it enables paging, which helps its author more than #GP. */
+ *  PCE belongs to every family 6 processor. */
 export function cr4Mask(model: ProcessorModel): number {
-  let mask = CR4_PCE | CR4_PAE;
+  let mask = CR4_PCE;
   for (const feature of model.features) mask |= FEATURES[feature].cr4;
   return mask;
 }
@@ -198,6 +198,8 @@ export interface CpuidResult {
   edx: number;
 }
 
+/** The one leaf with sub-leaves that has features. */
+const STRUCTURED_LEAF = 7;
 const HIGHEST_EXTENDED = 0x8000_0008;
 /** Architectural Performance Monitoring Leaf. */
 const PERFORMANCE_LEAF = 0xa;
@@ -240,7 +242,7 @@ function knownLeaf(model: ProcessorModel, leaf: number, subleaf: number): CpuidR
   } else if (leaf === 0x8000_0008) {
     r.eax = model.physicalAddressBits | (32 << 8);
   }
-  for (const feature of subleaf === 0 || leaf === 1 ? model.features : []) {
+  for (const feature of subleaf === 0 || leaf !== STRUCTURED_LEAF ? model.features : []) {
     const f = FEATURES[feature];
     if (f.leaf === leaf) r[f.register] |= 1 << f.bit;
   }

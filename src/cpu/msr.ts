@@ -1,7 +1,7 @@
 /** Model-specific registers (SDM Vol. 4, "IA-32 Architectural MSRs"): what RDMSR, WRMSR and the MSR areas of VMX reach. */
 import { InvalidInput } from '../base/errors.ts';
 import { hex, type U64 } from '../base/int.ts';
-import { DEBUGCTL, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP } from '../base/registers.ts';
+import { DEBUGCTL, EFER, EFER_NXE, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP } from '../base/registers.ts';
 import { dword, int32, list, record } from '../base/validate.ts';
 import type { ProcessorModel } from './model.ts';
 import type { ExecutionMonitor } from './monitor.ts';
@@ -30,6 +30,7 @@ export interface MsrOwner {
   readonly S: Int32Array;
   readonly model: ProcessorModel;
   readonly monitor: ExecutionMonitor | null;
+  readonly mmu: { selectContext(): void };
   /** Storage MSRs that software has written; the others hold their reset value. */
   readonly msrs: Map<number, U64>;
   /** Time-stamp counter minus virtual time. */
@@ -44,6 +45,7 @@ export function readMsr(cpu: MsrOwner, index: number): U64 | null {
   const word = SYSENTER_WORD.get(index);
   if (word !== undefined) return features.has('SEP') ? { lo: cpu.S[word], hi: 0 } : null;
   if (index === IA32_DEBUGCTL) return { lo: cpu.S[DEBUGCTL], hi: 0 };
+  if (index === IA32_EFER) return features.has('NX') ? { lo: cpu.S[EFER], hi: 0 } : null;
   return cpu.monitor?.readMsr(index) ?? cpu.msrs.get(index) ?? msrs.find((row) => row.index === index)?.reset ?? null;
 }
 
@@ -64,6 +66,13 @@ export function writeMsr(cpu: MsrOwner, index: number, lo: number, hi: number): 
   if (index === IA32_DEBUGCTL) {
     if (hi !== 0 || (lo & ~DEBUGCTL_BITS) !== 0) return false;
     cpu.S[DEBUGCTL] = lo;
+    return true;
+  }
+  if (index === IA32_EFER) {
+    // SCE, LME and LMA belong to Intel 64
+    if (!features.has('NX') || hi !== 0 || (lo & ~EFER_NXE) !== 0) return false;
+    cpu.S[EFER] = lo;
+    cpu.mmu.selectContext();
     return true;
   }
   if (cpu.monitor?.readMsr(index) !== undefined) return cpu.monitor.writeMsr(index, lo, hi);

@@ -12,7 +12,6 @@ import {
   CR2,
   CR3,
   CR4,
-  CR4_PAE,
   DEBUG_B,
   DEBUG_BREAKPOINTS,
   DEBUG_BS,
@@ -32,6 +31,8 @@ import {
   ECX,
   EDI,
   EDX,
+  EFER,
+  EFER_NXE,
   EFLAGS,
   EIP,
   ESI,
@@ -48,6 +49,7 @@ import {
   IDTR_BASE,
   IDTR_LIMIT,
   INTERRUPTIBILITY,
+  PDPTE,
   PENDING_DEBUG,
   SEG_ACCESS,
   SEG_BASE,
@@ -57,7 +59,8 @@ import {
   SYSENTER_EIP,
   SYSENTER_ESP,
 } from '../base/registers.ts';
-import { boolean, dword, integer, record, word } from '../base/validate.ts';
+import { boolean, dword, integer, list, record, word } from '../base/validate.ts';
+import { pdpteHolds } from '../mmu/pae.ts';
 import type { Cpu } from './cpu.ts';
 import { debugRegistersChanged } from './debugging/breakpoints.ts';
 import { cr4Mask } from './model.ts';
@@ -67,12 +70,15 @@ import { DR6_WRITABLE, DR7_WRITABLE } from './system/debug-registers.ts';
 /** Registers that are one word of the register file, all of whose values are taken as they are. */
 const WORDS = {
   eax: EAX, ecx: ECX, edx: EDX, ebx: EBX, esp: ESP, ebp: EBP, esi: ESI, edi: EDI, eip: EIP,
-  cr0: CR0, cr2: CR2, cr3: CR3, cr4: CR4,
+  cr0: CR0, cr2: CR2, cr3: CR3, cr4: CR4, efer: EFER,
   dr0: DR0, dr1: DR0 + 1, dr2: DR0 + 2, dr3: DR0 + 3, dr6: DR6, dr7: DR7, debugctl: DEBUGCTL,
   sysenterCs: SYSENTER_CS, sysenterEsp: SYSENTER_ESP, sysenterEip: SYSENTER_EIP,
 } as const; // biome-ignore format: a table
 const SEGMENTS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'] as const;
 const TABLES = { gdtr: [GDTR_BASE, GDTR_LIMIT], idtr: [IDTR_BASE, IDTR_LIMIT] } as const;
+
+/** Four PDPTE registers, two words each. */
+const PDPTE_WORDS = 8;
 
 /** Bits of EFLAGS that are always 0. Bit 1 is always 1. */
 const EFLAGS_ZERO = ~0x3f_7fd7;
@@ -100,6 +106,8 @@ export type CpuState = { readonly [name in WordName]: number } & { readonly [nam
   readonly idtr: TableState;
   /** Name of the processor model. */
   readonly model: string;
+  /** PDPTE registers: low and high word of each. */
+  readonly pdptes: readonly number[];
   readonly eflags: number;
   readonly cpl: number;
   /** As VMX numbers it: 0 active, 1 HLT, 2 shutdown, 3 wait-for-SIPI. */
@@ -140,6 +148,7 @@ export function saveCpu(cpu: Cpu): CpuState {
   return {
     model: cpu.model.name,
     ...(words as Record<WordName, number>),
+    pdptes: Array.from({ length: PDPTE_WORDS }, (_, k) => value(PDPTE + k)),
     eflags: cpu.boundaryFlags() >>> 0,
     pendingDebug: value(PENDING_DEBUG) | value(DEBUG_HITS),
     ...(Object.fromEntries(segments) as Record<SegmentName, SegmentState>),
@@ -174,6 +183,9 @@ export function restoreCpu(cpu: Cpu, state: Unvalidated<CpuState>): void {
     next.set(base, dword(table.base, `cpu.${name}.base`));
     next.set(limit, word(table.limit, `cpu.${name}.limit`));
   }
+  list(state.pdptes, 'cpu.pdptes', PDPTE_WORDS, PDPTE_WORDS, dword).forEach((v, k) => {
+    next.set(PDPTE + k, v);
+  });
   const eflags = dword(state.eflags, 'cpu.eflags');
   const cpl = integer(state.cpl, 'cpu.cpl', 0, 3);
   const activity = integer(state.activity, 'cpu.activity', 0, 3);
@@ -220,7 +232,11 @@ function checkControl(cpu: Cpu, next: ReadonlyMap<number, number>, eflags: numbe
   const cr4 = of(CR4);
   if ((cr0 & CR0_PG) !== 0 && (cr0 & CR0_PE) === 0) refuse('cr0', cr0, 'paging needs protected mode');
   if ((cr4 & ~cr4Mask(cpu.model)) !== 0) refuse('cr4', cr4, `bits that a ${cpu.model.name} does not have`);
-  if ((cr0 & CR0_PG) !== 0 && (cr4 & CR4_PAE) !== 0) refuse('cr4', cr4, 'PAE paging is not implemented');
+  const efer = cpu.model.features.has('NX') ? EFER_NXE : 0;
+  if ((of(EFER) & ~efer) !== 0) refuse('efer', of(EFER), `bits that a ${cpu.model.name} does not have`);
+  for (let k = 0; k < PDPTE_WORDS; k += 2)
+    if (!pdpteHolds(of(PDPTE + k), of(PDPTE + k + 1), cpu.model.physicalAddressBits))
+      refuse(`pdptes[${k}]`, of(PDPTE + k), 'a present entry with reserved bits is never loaded');
   if ((eflags & 2) === 0 || (eflags & EFLAGS_ZERO) !== 0) refuse('eflags', eflags, 'reserved bits must be as reset');
   if ((eflags & FLAG_VM) !== 0) checkVirtual8086(of, (why) => refuse('eflags', eflags, why), cpl);
   if (cpl === 3 && (eflags & FLAG_AC) !== 0 && (cr0 & CR0_AM) !== 0)

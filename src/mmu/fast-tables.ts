@@ -35,6 +35,8 @@ export interface FastContext {
   vpid: number;
   eptrta: number;
   class: number;
+  /** What besides translations decides on fetches (CR4.SMEP, IA32_EFER.NXE), as when it was last in force. */
+  fetchRules: number;
   /** −1: never used, its part of T is all zero. */
   lastUse: number;
   /** Pages with a slot that may be usable, non-global and global. */
@@ -64,6 +66,7 @@ export class FastTables {
       vpid: 0,
       eptrta: 0,
       class: 0,
+      fetchRules: 0,
       lastUse: -1,
       plain: new Int32Array(LIST_LENGTH),
       plainCount: 0,

@@ -118,6 +118,11 @@ export class Mmu {
     const t = this.#translator;
     const c = t.context;
     if (anew || c.class !== cls || c.vpid !== this.vpid || c.eptrta !== eptrta) t.select(this.vpid, eptrta, cls, anew);
+    const rules = this.#regime.fetchRules();
+    if (t.context.fetchRules !== rules) {
+      t.context.fetchRules = rules;
+      this.caches.fast.generation++;
+    }
     S[CONTEXT] = t.context.base;
     S[SYSTEM_CONTEXT] = t.contextFor(false).base;
   }
@@ -300,14 +305,8 @@ export class Mmu {
   controlRegistersChanged(oldCr0: number, oldCr4: number): void {
     const cr0 = (oldCr0 ^ this.#S[CR0]) & CR0_PG;
     const cr4 = ((oldCr4 ^ this.#S[CR4]) & (CR4_PGE | CR4_PAE | CR4_PSE)) | (~oldCr4 & this.#S[CR4] & CR4_SMEP);
-    if ((oldCr4 & ~this.#S[CR4] & CR4_SMEP) !== 0) this.fetchRightsChanged();
     if (cr0 !== 0 || cr4 !== 0) this.#event('pagingModeChange', this.vpid, 0, 0, 0);
     this.selectContext();
-  }
-
-  /** What may be fetched has changed though no translation died: IA32_EFER.NXE, or CR4.SMEP cleared. */
-  fetchRightsChanged(): void {
-    this.caches.fast.generation++;
   }
 
   /** Loads the PDPTE registers from the table that a value of CR3 points to; throws the signal where EPT refuses. False, and nothing

@@ -80,6 +80,11 @@ export class Regime {
     return cls === USER_CLASS ? (rights & USER) !== 0 : (rights & USER) === 0 || (this.#S[CR4] & CR4_SMEP) === 0;
   }
 
+  /** What besides rights decides on a fetch. */
+  fetchRules(): number {
+    return (this.#S[CR4] & CR4_SMEP) | (this.#S[EFER] & EFER_NXE);
+  }
+
   /** The rule that such an access breaks. */
   refusal(rights: number, access: number, cls: number): string {
     if (cls === USER_CLASS && (rights & USER) === 0) return 'the page is a supervisor page';

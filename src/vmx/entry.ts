@@ -4,8 +4,6 @@ import {
   ACTIVITY,
   CPL,
   CR0,
-  CR0_PG,
-  CR4_PAE,
   DEBUGCTL,
   DR7,
   DR7_FIXED,
@@ -51,6 +49,7 @@ import { CR0_LOADED, loadHostState, noteTrapFlag } from './exit.ts';
 import { ENTRY_FAILURE, EXIT, VM_ERROR } from './exit-reasons.ts';
 import { loadMsrArea } from './msr-areas.ts';
 import { ENTRY_MSRS, loadGuestMsrs } from './msr-fields.ts';
+import { loadGuestPdptes } from './pdptes.ts';
 import { selectDirtyLog } from './pml.ts';
 import { activateLinked } from './shadow-vmcs.ts';
 import { loadGuestRegisters } from './state-copy.generated.ts';
@@ -136,7 +135,6 @@ function failLate(x: VmxContext, reason: number, qualification: number, rows: re
 /** A guest may ask for what the machine does not have yet; better to say so at once. */
 function refuseUnimplemented(w: Int32Array): void {
   const flags = w[W.W_GUEST_RFLAGS];
-  if ((w[W.W_GUEST_CR0] & CR0_PG) !== 0 && (w[W.W_GUEST_CR4] & CR4_PAE) !== 0) throw new Unimplemented('PAE paging');
   const cpl3 = (w[W.W_GUEST_SS_ACCESS] & 0x60) === 0x60;
   if ((flags & FLAG_AC) !== 0 && (w[W.W_GUEST_CR0] & 0x4_0000) !== 0 && cpl3)
     throw new Unimplemented('alignment check');
@@ -172,6 +170,7 @@ function loadGuestState(x: VmxContext, retiring: number): void {
   activateLinked(x);
   mmu.setApicFrame(apicFrame(x));
   mmu.vmTransition();
+  loadGuestPdptes(x);
   enterVirtualApic(x);
   if (x.apicWrite >= 0) x.wantBoundary(true);
 }

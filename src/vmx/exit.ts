@@ -62,6 +62,7 @@ import {
 import { EXIT, VMX_ABORT } from './exit-reasons.ts';
 import { loadMsrArea, storeMsrArea } from './msr-areas.ts';
 import { EXIT_MSRS, loadHostMsrs, saveGuestMsrs } from './msr-fields.ts';
+import { loadHostPdptes, saveGuestPdptes } from './pdptes.ts';
 import { setWord } from './set-word.ts';
 import { saveGuestRegisters } from './state-copy.generated.ts';
 import * as W from './words.ts';
@@ -197,6 +198,7 @@ function saveGuestState(x: VmxContext, rip: number, rflags: number): void {
   }
   if ((controls & (VM_EXIT.SAVE_IA32_PAT | VM_EXIT.SAVE_IA32_EFER)) !== 0) saveGuestMsrs(x);
   if ((controls & VM_EXIT.SAVE_VMX_PREEMPTION_TIMER_VALUE) !== 0) setWord(x, W.W_TIMER, timerValue(x));
+  saveGuestPdptes(x);
 }
 
 /** What is left on the preemption timer. */
@@ -261,6 +263,10 @@ export function loadHostState(x: VmxContext): void {
   mmu.vpid = 0;
   mmu.eptEnabled = false;
   mmu.vmTransition();
+  if (!loadHostPdptes(x)) {
+    abort(x, VMX_ABORT.HOST_PDPTES);
+    return;
+  }
   // "Loading MSRs"
   if (w[W.W_EXIT_MSR_LOAD_COUNT] !== 0) {
     if (loadMsrArea(x, w[W.W_EXIT_MSR_LOAD], w[W.W_EXIT_MSR_LOAD_COUNT]).entry !== 0) {

@@ -37,6 +37,8 @@ export const W_GUEST_PERF: number = wordOf(F.GUEST_IA32_PERF_GLOBAL_CTRL);
 export const W_HOST_PAT: number = wordOf(F.HOST_IA32_PAT);
 export const W_HOST_EFER: number = wordOf(F.HOST_IA32_EFER);
 export const W_HOST_PERF: number = wordOf(F.HOST_IA32_PERF_GLOBAL_CTRL);
+/** Eight words, as the PDPTE registers are. */
+export const W_PDPTES: number = wordOf(F.GUEST_PDPTE0);
 
 export const W_PIN: number = wordOf(F.PIN_BASED_VM_EXECUTION_CONTROLS);
 export const W_PRIMARY: number = wordOf(F.PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS);

@@ -4,7 +4,7 @@ import { Code, CpuidFeature, Decoder, DecoderOptions, Instruction as IcedInstruc
 import { rows } from '../../src/cpu/opcodes/index.ts';
 import type { Row } from '../../src/cpu/rows.ts';
 
-/** What a Pentium Pro with VMX knows, in the words of iced. */
+/** What a Pentium Pro with VMX and SMAP knows, in the words of iced. */
 const FEATURES: ReadonlySet<CpuidFeature> = new Set([
   CpuidFeature.INTEL8086,
   CpuidFeature.INTEL186,
@@ -26,6 +26,7 @@ const FEATURES: ReadonlySet<CpuidFeature> = new Set([
   CpuidFeature.VMX,
   CpuidFeature.INVEPT,
   CpuidFeature.INVVPID,
+  CpuidFeature.SMAP,
 ]);
 
 /** Younger instructions took encodings that a Pentium Pro reads otherwise: ask for the old reading. */

@@ -6,7 +6,7 @@ import { rows } from '../../src/cpu/opcodes/index.ts';
 const known = Object.keys(unimplementedFeatures);
 
 test('what is left out of the processor is exactly this', () => {
-  expect(known).toEqual(['PAE paging', 'alignment check', 'x87']);
+  expect(known).toEqual(['alignment check', 'x87']);
 });
 
 test('of these the rows name those that are instructions', () => {

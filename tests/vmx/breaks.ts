@@ -219,7 +219,7 @@ export const BREAKS: Readonly<Record<string, Break>> = {
 
   'host.cr0.fixed': one(F.HOST_CR0, 0x8001_0011),
   'host.cr4.must-be-one': one(F.HOST_CR4, 0x10),
-  'host.cr4.must-be-zero': one(F.HOST_CR4, 0x10_2010),
+  'host.cr4.must-be-zero': one(F.HOST_CR4, 0x8000_2010 | 0),
   'host.perf-global-ctrl.reserved': all(
     [F.VM_EXIT_CONTROLS, EXIT_VALUE | 0x1000],
     [F.HOST_IA32_PERF_GLOBAL_CTRL, 0, 1],
@@ -234,7 +234,7 @@ export const BREAKS: Readonly<Record<string, Break>> = {
   'guest.cr0.fixed': one(F.GUEST_CR0, 0x8001_0011),
   'guest.cr0.pg-pe': all(UNRESTRICTED, [F.GUEST_CR0, 0x8000_0030]),
   'guest.cr4.must-be-one': one(F.GUEST_CR4, 0x10),
-  'guest.cr4.must-be-zero': one(F.GUEST_CR4, 0x10_2010),
+  'guest.cr4.must-be-zero': one(F.GUEST_CR4, 0x8000_2010 | 0),
   'guest.debugctl.reserved': one(F.GUEST_IA32_DEBUGCTL, 0x8),
   'guest.perf-global-ctrl.reserved': all(
     [F.VM_ENTRY_CONTROLS, ENTRY_VALUE | 0x2000],

@@ -2,7 +2,6 @@
 
 /** Each with what asks for it. */
 export const unimplementedFeatures = {
-  'PAE paging': 'CR4.PAE set while paging is on',
   'alignment check': 'EFLAGS.AC and CR0.AM set at CPL 3',
   x87: 'opcodes D8 to DF, FWAIT',
 } as const;

@@ -117,6 +117,8 @@ const group7 = [
   row(0x0f_01, 'VMLAUNCH', [], 'vmx', { extension: 0, ...VMX, form: 0xc2 }),
   row(0x0f_01, 'VMRESUME', [], 'vmx', { extension: 0, ...VMX, form: 0xc3 }),
   row(0x0f_01, 'VMXOFF', [], 'vmx', { extension: 0, ...VMX, form: 0xc4 }),
+  row(0x0f_01, 'CLAC', [], 'clac', { extension: 1, strictPrefix: true, form: 0xca }),
+  row(0x0f_01, 'STAC', [], 'stac', { extension: 1, strictPrefix: true, form: 0xcb }),
   row(0x0f_01, 'SIDT', ['Ms'], 'sidt', { extension: 1, ...GDTR_IDTR }),
   row(0x0f_01, 'VMFUNC', [], 'vmx', { extension: 2, ...VMX, form: 0xd4 }),
   row(0x0f_01, 'LGDT', ['Ms'], 'lgdt', { extension: 2, ...GDTR_IDTR, ...CPL0 }),

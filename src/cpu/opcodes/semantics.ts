@@ -161,6 +161,8 @@ const system = facts('system', {
   hlt: { branch: true },
   cli: { read: FLAG_IOPL, written: FLAG_IF | FLAG_VIF },
   sti: { read: FLAG_IOPL, written: FLAG_IF | FLAG_VIF },
+  clac: { written: FLAG_AC },
+  stac: { written: FLAG_AC },
   pushf: { read: WHOLE },
   popf: { read: SYSTEM, written: WHOLE & ~FLAG_VM },
   cpuid: {},

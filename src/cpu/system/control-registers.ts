@@ -1,5 +1,4 @@
 /** MOV to and from control registers, CLTS, LMSW, SMSW (SDM Vol. 3, "Control Registers"). */
-import { Unimplemented } from '../../base/errors.ts';
 import { hex } from '../../base/int.ts';
 import {
   CR0,
@@ -18,6 +17,9 @@ import {
   CR3,
   CR4,
   CR4_PAE,
+  CR4_PGE,
+  CR4_PSE,
+  CR4_SMEP,
 } from '../../base/registers.ts';
 import { GP, UD } from '../../base/signal.ts';
 import type { Cpu } from '../cpu.ts';
@@ -28,6 +30,10 @@ import { cr4Mask } from '../model.ts';
 const CR0_BITS = CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG;
 /** What LMSW writes: PE, MP, EM, TS. */
 const MACHINE_STATUS = 0xf;
+
+/** Bits whose change loads the PDPTE registers (SDM Vol. 3, "PDPTE Registers"). */
+const CR0_LOADS_PDPTES = CR0_CD | CR0_NW | CR0_PG;
+const CR4_LOADS_PDPTES = CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP;
 
 /** How an access came about, as VMX numbers it in the exit qualification. */
 const MOV_TO = 0;
@@ -95,9 +101,16 @@ export function writeControlRegister(cpu: Cpu, cr: number, value: number): void 
   else if (cr === 0) writeCr0(cpu, (value & CR0_BITS) | CR0_ET);
   else if (cr === 4) writeCr4(cpu, value);
   else {
+    loadPdptes(cpu, S[CR0], S[CR4], value);
     S[CR3] = value;
     cpu.mmu.movToCr3();
   }
+}
+
+/** Loads the PDPTE registers if these values mean PAE paging; #GP(0), and nothing changed, if one may not be loaded. */
+function loadPdptes(cpu: Cpu, cr0: number, cr4: number, cr3: number): void {
+  if ((cr0 & CR0_PG) === 0 || (cr4 & CR4_PAE) === 0 || cpu.mmu.loadPointers(cr3)) return;
+  cpu.raise(GP, 0, 'a page-directory-pointer-table entry has a reserved bit set');
 }
 
 function writeCr0(cpu: Cpu, value: number): void {
@@ -107,7 +120,7 @@ function writeCr0(cpu: Cpu, value: number): void {
   checkFixedBits(cpu, 0, value);
   const old = S[CR0];
   if (old === value) return;
-  refusePae(value, S[CR4]);
+  if (((old ^ value) & CR0_LOADS_PDPTES) !== 0) loadPdptes(cpu, value, S[CR4], S[CR3]);
   S[CR0] = value;
   cpu.mmu.controlRegistersChanged(old, S[CR4]);
 }
@@ -118,7 +131,7 @@ function writeCr4(cpu: Cpu, value: number): void {
   if (reserved !== 0) cpu.raise(GP, 0, `CR4 bits ${hex(reserved)} are reserved on ${cpu.model.name}`);
   checkFixedBits(cpu, 4, value);
   const old = S[CR4];
-  refusePae(S[CR0], value);
+  if (((old ^ value) & CR4_LOADS_PDPTES) !== 0) loadPdptes(cpu, S[CR0], value, S[CR3]);
   S[CR4] = value;
   cpu.mmu.controlRegistersChanged(S[CR0], old);
 }
@@ -128,8 +141,4 @@ function checkFixedBits(cpu: Cpu, cr: number, value: number): void {
   if (!cpu.monitor?.inVmxOperation) return;
   const error = cpu.monitor.controlRegisterError(cr, value);
   if (error !== null) cpu.raise(GP, 0, error);
-}
-
-function refusePae(cr0: number, cr4: number): void {
-  if ((cr0 & CR0_PG) !== 0 && (cr4 & CR4_PAE) !== 0) throw new Unimplemented('PAE paging');
 }

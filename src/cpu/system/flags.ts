@@ -1,4 +1,4 @@
-/** CLI, STI, PUSHF, POPF: the flags that are not arithmetic (SDM Vol. 1, "EFLAGS Register"). */
+/** CLI, STI, CLAC, STAC, PUSHF, POPF: the flags that are not arithmetic (SDM Vol. 1, "EFLAGS Register"). */
 import { Unimplemented } from '../../base/errors.ts';
 import {
   CPL,
@@ -14,6 +14,7 @@ import {
   FLAG_VM,
   INTERRUPTIBILITY,
 } from '../../base/registers.ts';
+import { UD } from '../../base/signal.ts';
 import type { Cpu } from '../cpu.ts';
 import type { Instruction } from '../instruction.ts';
 import { checkSensitive, iopl } from './privilege.ts';
@@ -35,6 +36,22 @@ export function sti(cpu: Cpu): void {
   if ((flags & FLAG_IF) !== 0) return;
   cpu.S[INTERRUPTIBILITY] |= BLOCKING_BY_STI;
   cpu.setFlags(flags | FLAG_IF);
+}
+
+/** CLAC, STAC — Clear, Set AC Flag in EFLAGS: whether SMAP lets supervisor accesses at user pages. #UD outside CPL 0. */
+export function clac(cpu: Cpu): void {
+  needSmap(cpu);
+  cpu.setFlags(cpu.getFlags() & ~FLAG_AC);
+}
+
+export function stac(cpu: Cpu): void {
+  needSmap(cpu);
+  cpu.setFlags(cpu.getFlags() | FLAG_AC);
+}
+
+function needSmap(cpu: Cpu): void {
+  if (!cpu.model.features.has('SMAP')) cpu.raise(UD, -1, 'this processor has no SMAP');
+  if (cpu.S[CPL] !== 0) cpu.raise(UD, -1, 'CLAC and STAC need CPL 0');
 }
 
 /** PUSHF, PUSHFD. */

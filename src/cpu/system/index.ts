@@ -3,7 +3,7 @@ import type { Cpu } from '../cpu.ts';
 import type { Handler } from '../rows.ts';
 import { clts, lmsw, movFromCr, movToCr, smsw } from './control-registers.ts';
 import { movFromDr, movToDr } from './debug-registers.ts';
-import { cli, popf, pushf, sti } from './flags.ts';
+import { clac, cli, popf, pushf, stac, sti } from './flags.ts';
 import { cpuid, rdmsr, rdpmc, rdtsc, rdtscp, wrmsr } from './identification.ts';
 import { in_, out } from './io.ts';
 import { hlt, invalidateCaches, invlpg, pause, vmx } from './processor.ts';
@@ -12,6 +12,8 @@ export const systemHandlers: Readonly<Record<string, Handler<Cpu>>> = {
   hlt,
   cli,
   sti,
+  clac,
+  stac,
   pushf,
   popf,
   cpuid,

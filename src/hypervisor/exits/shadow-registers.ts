@@ -1,11 +1,9 @@
 /** Control-register accesses of a guest with shadow paging: everything that paging depends on exits, and is the pager's.
  *  Reference: SDM Vol. 3, "Exit Qualification for Control-Register Accesses"; Vol. 2, "MOV—Move to/from Control Registers". */
 
-import { Unimplemented } from '../../base/errors.ts';
 import { CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR4_PAE } from '../../base/registers.ts';
 import { GP } from '../../base/signal.ts';
 import type { ShadowPager } from '../shadow/pager.ts';
-import { guestRegisters } from '../stop-reason.ts';
 import type { Vm } from '../vm.ts';
 import type { Outcome } from './handler.ts';
 
@@ -60,7 +58,7 @@ function refuse(vm: Vm): Outcome {
 
 function write(vm: Vm, pager: ShadowPager, cr0: number, cr4: number): Outcome {
   if (cr0 & CR0_PG && cr4 & CR4_PAE) {
-    vm.end({ kind: 'unimplemented', error: new Unimplemented('PAE paging'), registers: guestRegisters(vm.vcpu) });
+    vm.stop('unsupported', 'PAE paging with shadow page tables');
     return 'resume';
   }
   pager.setRegisters(cr0, vm.vcpu.cr3, cr4);

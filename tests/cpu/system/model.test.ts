@@ -18,6 +18,7 @@ const owner = (now = 0, model: ProcessorModel = defaultModel): MsrOwner => ({
   S: new Int32Array(REGISTER_FILE_WORDS),
   model,
   monitor: null,
+  mmu: { selectContext: () => {} },
   msrs: new Map(),
   tscOffset: 0,
   now: () => now,
@@ -33,8 +34,8 @@ test('CPUID leaf 0 spells the vendor in EBX, EDX, ECX', () => {
 test('CPUID leaf 1 shows family 6 and exactly the features that exist', () => {
   const r = cpuid(defaultModel, 1, 0);
   expect(r.eax).toBe(0x619);
-  // DE 2, PSE 3, TSC 4, MSR 5, CX8 8, PGE 13, CMOV 15, PAT 16 (SDM Vol. 2, "Feature Information Returned in the EDX Register")
-  expect(r.edx).toBe(0x0001_a13c);
+  // DE 2, PSE 3, TSC 4, MSR 5, PAE 6, CX8 8, PGE 13, CMOV 15, PAT 16 (SDM Vol. 2, "Feature Information Returned in the EDX Register")
+  expect(r.edx).toBe(0x0001_a17c);
   expect(r.ecx).toBe(0x20);
   expect(cpuid(plainModel, 1, 0).ecx).toBe(0);
 });
@@ -51,7 +52,7 @@ test('CPUID leaf 0Ah: version 2, two counters of 40 bits, and none of the seven 
 
 test('RDTSCP is claimed by leaf 8000_0001h of the models that have it', () => {
   expect(cpuid(defaultModel, 0x8000_0001 | 0, 0).edx & (1 << 27)).not.toBe(0);
-  expect(cpuid(processorModel('p6-vmx-first'), 0x8000_0001 | 0, 0).edx).toBe(0);
+  expect(cpuid(processorModel('p6-vmx-first'), 0x8000_0001 | 0, 0).edx & (1 << 27)).toBe(0);
 });
 
 test('IA32_PAT takes the memory types that there are', () => {
@@ -64,13 +65,38 @@ test('IA32_PAT takes the memory types that there are', () => {
   expect(readMsr(owner(0, plainModel), 0x277)).toBeNull();
 });
 
+test('SMEP and SMAP show in leaf 7, sub-leaf 0, NX in leaf 8000_0001h', () => {
+  expect(cpuid(defaultModel, 7, 0)).toEqual({ eax: 0, ebx: (1 << 7) | (1 << 20), ecx: 0, edx: 0 });
+  expect(cpuid(defaultModel, 7, 1).ebx).toBe(0);
+  expect(cpuid(defaultModel, 0x8000_0001 | 0, 5).edx & (1 << 20)).toBe(1 << 20);
+  expect(cpuid(plainModel, 0x8000_0001 | 0, 0).edx).toBe(0);
+});
+
+test('IA32_EFER holds NXE and nothing else, and only with NX', () => {
+  const cpu = owner();
+  expect(readMsr(cpu, 0xc000_0080)).toEqual({ lo: 0, hi: 0 });
+  for (const [lo, hi] of [
+    [1, 0],
+    [0x100, 0],
+    [0x400, 0],
+    [0x801, 0],
+    [0x800, 1],
+  ] as const)
+    expect(writeMsr(cpu, 0xc000_0080, lo, hi)).toBe(false);
+  expect(writeMsr(cpu, 0xc000_0080, 0x800, 0)).toBe(true);
+  expect(readMsr(cpu, 0xc000_0080)).toEqual({ lo: 0x800, hi: 0 });
+  const plain = owner(0, plainModel);
+  expect(readMsr(plain, 0xc000_0080)).toBeNull();
+  expect(writeMsr(plain, 0xc000_0080, 0, 0)).toBe(false);
+});
+
 test('the brand string is ringlet', () => {
   const r = cpuid(defaultModel, 0x8000_0002 | 0, 0);
   expect(text(r.eax, r.ebx, r.ecx, r.edx)).toBe('ringlet');
 });
 
 test('CR4 bits follow from the features', () => {
-  expect(cr4Mask(defaultModel)).toBe(0x21bc); // TSD DE PSE PAE PGE PCE VMXE
+  expect(cr4Mask(defaultModel)).toBe(0x30_21bc); // TSD DE PSE PAE PGE PCE VMXE SMEP SMAP
   expect(cr4Mask(plainModel)).toBe(0x01bc);
 });
 
