@@ -41,7 +41,7 @@ function auditLink(s: ShadowState, t: ShadowTable, index: number, shadow: number
   const entry = guest[index];
   if ((entry & P) === 0) return 'stands for an entry that is not present';
   if ((entry & A) === 0) return 'stands for an entry that has not been accessed';
-  let wanted = t.role & (role.WP_CLEAR | role.PGE);
+  let wanted = t.role & (role.WP_CLEAR | role.PGE | role.GUARDED);
   if (entry & RW) wanted |= role.WRITABLE;
   if (entry & US) wanted |= role.USER;
   let frame = entry >>> 12;
@@ -77,7 +77,7 @@ function auditLeaf(s: ShadowState, t: ShadowTable, index: number, shadow: number
   const forWrites = (entry & RW) !== 0 && (r & role.WRITABLE) !== 0;
   if (shadow & US && !forUsers) return 'lets users in';
   if (shadow & RW && (entry & D) === 0) return 'allows writes before the first one has been seen';
-  const onlySupervisor = (r & role.WP_CLEAR) !== 0 && (shadow & US) === 0;
+  const onlySupervisor = (r & role.WP_CLEAR) !== 0 && (shadow & US) === 0 && !(forUsers && r & role.GUARDED);
   if (shadow & RW && !forWrites && !onlySupervisor) return 'allows writes that the guest forbids';
   if (shadow & G && ((entry & G) === 0 || (r & role.PGE) === 0)) return 'is global';
   return null;

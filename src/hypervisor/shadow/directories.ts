@@ -17,7 +17,7 @@ import {
   RW,
   US,
 } from './entries.ts';
-import { DIRECT, DIRTY, GLOBAL, IDENTITY, PGE, PSE, USER, WP_CLEAR, WRITABLE } from './role.ts';
+import { DIRECT, DIRTY, GLOBAL, GUARDED, IDENTITY, PGE, PSE, USER, WP_CLEAR, WRITABLE } from './role.ts';
 import type { ShadowState } from './state.ts';
 import type { ShadowTable } from './tables.ts';
 
@@ -37,7 +37,9 @@ export function tableFor(directory: ShadowTable, index: number, entry: number): 
   if (directory.isDirect) return { guestFrame: index * LARGE_FRAMES, role: IDENTITY };
   if ((entry & P) === 0 || (entry & A) === 0) return null;
   const rights =
-    ((entry & RW) !== 0 ? WRITABLE : 0) | ((entry & US) !== 0 ? USER : 0) | (directory.role & (WP_CLEAR | PGE));
+    ((entry & RW) !== 0 ? WRITABLE : 0) |
+    ((entry & US) !== 0 ? USER : 0) |
+    (directory.role & (WP_CLEAR | PGE | GUARDED));
   if ((directory.role & PSE) === 0 || (entry & PS) === 0) return { guestFrame: frameOf(entry), role: rights };
   if ((entry & LARGE_RESERVED) !== 0) return null;
   const flags = ((entry & D) !== 0 ? DIRTY : 0) | ((entry & G) !== 0 ? GLOBAL : 0);

@@ -13,7 +13,7 @@ import type { ShadowTable } from './tables.ts';
 
 /** What came of a page fault; anything from 0 up is the error code of a #PF of the guest's own. */
 export const HIDDEN = -1; // the access will succeed now
-export const TABLE_WRITE = -2; // a write to one of the guest's tables, which has to be seen
+export const TABLE_WRITE = -2; // a write, to one of the guest's tables as a rule, that no entry can allow for good
 export const ABSENT = -3; // the guest's tables lead to where it has no memory
 
 /** Directories and page tables that one access may need. */
@@ -27,13 +27,13 @@ export interface Place {
   readonly entry: number;
 }
 
-/** Handles a #PF at `linear`. */
-export function handleFault(s: ShadowState, linear: Linear, errorCode: number): number {
+/** Handles a #PF at `linear`. `isSpared`: SMAP does not forbid the supervisor this access to a page of users. */
+export function handleFault(s: ShadowState, linear: Linear, errorCode: number, isSpared: boolean): number {
   makeRoom(s, NEEDED); // before anything is looked at: what is looked at must not go away
   const root = rootOf(s);
   const isWrite = (errorCode & ERROR.WR) !== 0;
   if (!root.isDirect) {
-    const walk = walkGuest(s.guest, s.registers, linear, errorCode);
+    const walk = walkGuest(s.guest, s.registers, linear, errorCode, isSpared);
     if (walk.fault >= 0) {
       s.stats.trueFaults++;
       return walk.fault;
@@ -53,6 +53,7 @@ export function handleFault(s: ShadowState, linear: Linear, errorCode: number): 
   s.flush.page(linear);
   const leaf = fill();
   if (!isWrite || (leaf & RW) !== 0) return HIDDEN;
+  if (!s.tables.isProtected(page)) return TABLE_WRITE; // CR0.WP = 0 with SMEP or SMAP: one write at a time
   s.stats.tableWrites++;
   if (unsyncFrame(s, page)) {
     fill();

@@ -2,7 +2,7 @@
  *  Reference: SDM Vol. 3, "32-Bit Paging", "Access Rights", "Page-Fault Exceptions". */
 
 import type { GuestPhysical, Linear } from '../../base/address.ts';
-import { CR0_WP, CR4_PSE } from '../../base/registers.ts';
+import { CR0_WP, CR4_PSE, CR4_SMEP } from '../../base/registers.ts';
 import type { GuestMemory } from '../guest-memory.ts';
 import {
   A,
@@ -30,8 +30,15 @@ export interface GuestWalk {
   readonly entry: number;
 }
 
-/** Walks for an access that has met a #PF with error code `access`: its W/R and U/S flags say what the access was. */
-export function walkGuest(memory: GuestMemory, registers: GuestRegisters, linear: Linear, access: number): GuestWalk {
+/** Walks for an access that has met a #PF with error code `access`: its flags say what the access was.
+ *  `isSpared`: SMAP does not forbid it. */
+export function walkGuest(
+  memory: GuestMemory,
+  registers: GuestRegisters,
+  linear: Linear,
+  access: number,
+  isSpared: boolean,
+): GuestWalk {
   const directory = (registers.cr3 & ~(PAGE_BYTES - 1)) >>> 0;
   const directoryEntryAt = directory + directoryIndex(linear) * ENTRY_BYTES;
   const directoryEntry = memory.read32(directoryEntryAt);
@@ -56,7 +63,10 @@ export function walkGuest(memory: GuestMemory, registers: GuestRegisters, linear
   const rights = directoryEntry & entry;
   const isUser = (access & ERROR.US) !== 0;
   const mayWrite = (rights & RW) !== 0 || (!isUser && (registers.cr0 & CR0_WP) === 0);
-  const isRefused = (isUser && (rights & US) === 0) || ((access & ERROR.WR) !== 0 && !mayWrite);
+  const isFetch = (access & ERROR.ID) !== 0;
+  const isGuarded = isFetch ? (registers.cr4 & CR4_SMEP) !== 0 : !isSpared;
+  const isForbidden = !isUser && (rights & US) !== 0 && isGuarded;
+  const isRefused = isForbidden || (isUser && (rights & US) === 0) || ((access & ERROR.WR) !== 0 && !mayWrite);
   return result(isRefused ? asked | ERROR.P : -1, entryAt, entry);
 }
 

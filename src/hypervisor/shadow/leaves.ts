@@ -5,7 +5,7 @@
  *  flags in its table. Reference: SDM Vol. 3, "Access Rights", "Accessed and Dirty Flags". */
 
 import { A, D, ENTRIES, ENTRY_BYTES, frameOf, G, P, PAGE_BYTES, RW, US } from './entries.ts';
-import { DIRTY, GLOBAL, PGE, USER, WP_CLEAR, WRITABLE } from './role.ts';
+import { DIRTY, GLOBAL, GUARDED, PGE, USER, WP_CLEAR, WRITABLE } from './role.ts';
 import type { ShadowState } from './state.ts';
 import type { ShadowTable } from './tables.ts';
 
@@ -25,7 +25,8 @@ export function guestEntry(s: ShadowState, table: ShadowTable, index: number): n
 }
 
 /** What the shadow of a guest entry may be, 0 for nothing. Where the guest's CR0.WP is 0, a page that users may only read is
- *  either readable for users or writable for the supervisor, the latter if `supervisorWrites`. */
+ *  either readable for users or writable for the supervisor, the latter if `supervisorWrites`; but with SMEP or SMAP only the
+ *  former, because the supervisor could do with its own page what it must not do with one of users. */
 export function leafFor(s: ShadowState, table: ShadowTable, entry: number, supervisorWrites: boolean): number {
   if ((entry & P) === 0 || (entry & A) === 0) return 0;
   const host = s.guest.toHost(frameOf(entry) * PAGE_BYTES);
@@ -36,7 +37,7 @@ export function leafFor(s: ShadowState, table: ShadowTable, entry: number, super
   if ((entry & D) === 0 || s.tables.isProtected(frameOf(entry))) write = false;
   else if (!write && (role & WP_CLEAR) !== 0) {
     if (!user) write = true;
-    else if (supervisorWrites) {
+    else if (supervisorWrites && (role & GUARDED) === 0) {
       write = true;
       user = false;
     }

@@ -16,6 +16,8 @@ import {
   CR4_PAE,
   CR4_PGE,
   CR4_PSE,
+  CR4_SMAP,
+  CR4_SMEP,
   CR4_VMXE,
 } from '../../base/registers.ts';
 import { PF } from '../../base/signal.ts';
@@ -26,7 +28,7 @@ import type { GuestRegisters } from './state.ts';
 
 /** Bits of which the guest sees what it wrote. The others are its own. */
 export const CR0_OWNED: number = CR0_PG | CR0_CD | CR0_NW | CR0_WP | CR0_NE | CR0_PE;
-export const CR4_OWNED: number = CR4_VMXE | CR4_PGE | CR4_PAE | CR4_PSE;
+export const CR4_OWNED: number = CR4_VMXE | CR4_PGE | CR4_PAE | CR4_PSE | CR4_SMEP | CR4_SMAP;
 
 /** How the processor runs the guest: with shadow tables, with these in virtual-8086 mode, or with EPT. */
 export type Phase = 'shadow' | 'virtual-8086' | 'ept';

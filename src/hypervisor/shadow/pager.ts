@@ -2,7 +2,17 @@
  *  The memory of the hypervisor that this takes is set aside when the VM is made. */
 
 import type { GuestPhysical, Linear } from '../../base/address.ts';
-import { CR0_NE, CR0_PG, CR0_WP, CR4_PGE, CR4_PSE, CR4_VMXE } from '../../base/registers.ts';
+import {
+  CR0_NE,
+  CR0_PG,
+  CR0_WP,
+  CR4_PGE,
+  CR4_PSE,
+  CR4_SMAP,
+  CR4_SMEP,
+  CR4_VMXE,
+  FLAG_AC,
+} from '../../base/registers.ts';
 import type { RootMode } from '../../machine/root-mode.ts';
 import * as F from '../../vmx/fields.ts';
 import type { Controls } from '../controls.ts';
@@ -83,7 +93,11 @@ export class ShadowPager {
 
   /** Handles a #PF: the error code of the guest's own fault, or what `fill.ts` says. */
   fault(linear: Linear, errorCode: number): number {
-    return handleFault(this.#state, linear, errorCode);
+    const { registers } = this.#state;
+    // SMAP spares what the supervisor does explicitly with EFLAGS.AC set; what it does for code of ring 3 is implicit.
+    const vcpu = this.#vcpu;
+    const isSpared = (registers.cr4 & CR4_SMAP) === 0 || (vcpu.cpl !== 3 && (vcpu.eflags & FLAG_AC) !== 0);
+    return handleFault(this.#state, linear, errorCode, isSpared);
   }
 
   /** Whether the guest completes instructions between its faults: what needs more than this never succeeds. */
@@ -184,7 +198,8 @@ export class ShadowPager {
       ? role.DIRECTORY |
         ((cr0 & CR0_WP) !== 0 ? 0 : role.WP_CLEAR) |
         ((cr4 & CR4_PSE) !== 0 ? role.PSE : 0) |
-        ((cr4 & CR4_PGE) !== 0 ? role.PGE : 0)
+        ((cr4 & CR4_PGE) !== 0 ? role.PGE : 0) |
+        ((cr4 & (CR4_SMEP | CR4_SMAP)) !== 0 ? role.GUARDED : 0)
       : role.PAGING_OFF;
     if (s.tables.find(frame, rootRole) === undefined) this.stats.rootMisses++;
     else this.stats.rootHits++;

@@ -17,6 +17,8 @@ export const WP_CLEAR = 0x40;
 export const PSE = 0x80;
 /** The guest's CR4.PGE is 1: its global pages are global. */
 export const PGE = 0x100;
+/** The guest's CR4.SMEP or SMAP is 1: what is a page of users matters for the supervisor, too. */
+export const GUARDED = 0x200;
 
 /** The identity map. */
 export const PAGING_OFF: number = DIRECTORY | DIRECT;
@@ -24,7 +26,7 @@ export const PAGING_OFF: number = DIRECTORY | DIRECT;
 export const IDENTITY: number = DIRECT | WRITABLE | USER | DIRTY;
 
 /** Which shadow table: a frame of the guest and a role in one number. */
-export const keyOf = (guestFrame: number, role: number): number => guestFrame * 0x200 + role;
+export const keyOf = (guestFrame: number, role: number): number => guestFrame * 0x400 + role;
 
 const NAMES: readonly (readonly [number, string])[] = [
   [DIRECTORY, 'directory'],
@@ -36,6 +38,7 @@ const NAMES: readonly (readonly [number, string])[] = [
   [WP_CLEAR, 'WP=0'],
   [PSE, 'PSE'],
   [PGE, 'PGE'],
+  [GUARDED, 'SMEP or SMAP'],
 ];
 
 /** A role in words, for reports. */
