@@ -9,6 +9,7 @@ export const INSTRUCTIONS: Readonly<Record<string, number>> = {
   faults: 242_106,
   debug: 42_792,
   realmode: 2_164,
+  v86: 245_446,
   taskswitch: 189_931,
   mischief: 7_709,
   second: 6_456,

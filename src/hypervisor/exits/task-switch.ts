@@ -1,12 +1,12 @@
 /** Task switches always exit: by an instruction, or by an event that leads through a task gate and is delivered here then.
  *  Reference: SDM Vol. 3, "Exit Qualification for Task Switches", "Information for VM Exits That Occur During Event Delivery". */
 
-import { AR_DB, ESP, SS_, TR } from '../../base/registers.ts';
+import { AR_DB, AR_UNUSABLE, ESP, SS_, TR } from '../../base/registers.ts';
 import { DB, DE, DF, GP, NP, PF, SS, TS } from '../../base/signal.ts';
 import type { RootMode } from '../../machine/root-mode.ts';
 import { BLOCKING_BY_NMI, INTERRUPTION_ERROR_CODE, INTERRUPTION_TYPE, INTERRUPTION_VALID } from '../../vmx/controls.ts';
 import * as F from '../../vmx/fields.ts';
-import { segmentOf } from '../guest-descriptors.ts';
+import { segmentOf, selectorOf } from '../guest-descriptors.ts';
 import { CannotEmulate, GuestLinear, GuestPageFault } from '../guest-linear.ts';
 import { GuestSegment } from '../guest-segments.ts';
 import { BY_GATE_IN_IDT, BY_IRET, GuestFault, TaskSwitch } from '../task-switch.ts';
@@ -51,6 +51,7 @@ export const taskSwitch: ExitHandler = (vm, root) => {
     if (trap) vm.raise(DB);
   } catch (error) {
     vm.elapse(committed);
+    if (vm.shadow !== null) fitStack(vm);
     fail(vm, root, event, error);
   }
   return 'resume';
@@ -75,6 +76,15 @@ function pushErrorCode(vm: Vm, errorCode: number, ext: number): void {
   if (!new GuestSegment(vcpu, SS_).allows(at, size, true)) throw new GuestFault(SS, ext);
   new GuestLinear(vm).write((stack.base + (at >>> 0)) >>> 0, size, errorCode);
   vcpu.setRegister(ESP, (esp & ~mask) | at);
+}
+
+/** Without unrestricted guest VM entry wants RPL of SS to be CPL, even of an SS that cannot be used because its load has failed. The
+ *  guest can tell by what the next switch saves alone. */
+function fitStack(vm: Vm): void {
+  const { vcpu } = vm;
+  const selector = selectorOf(vcpu, SS_);
+  if ((segmentOf(vcpu, SS_).access & AR_UNUSABLE) !== 0 && (selector & 3) !== vcpu.cpl)
+    vcpu.write(F.GUEST_SS_SELECTOR, (selector & ~3) | vcpu.cpl);
 }
 
 function unblockNmi(vm: Vm): void {
