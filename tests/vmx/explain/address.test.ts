@@ -40,6 +40,9 @@ function steps(linear: number, write = false): PageWalkStep[] {
 }
 
 test('a walk in two dimensions reads the entries that the memory unit reads, in the same order', () => {
+  // accessed flags are set: setting them would be further accesses
+  world.root.memory.write32(AT.directory + 4, TABLE | 0x27);
+  world.root.memory.write32(TABLE, PAGE | 0x23);
   const explained = explain(0x40_0123);
   expect(explained).toMatchObject({ outcome: 'translated', guestPhysical: PAGE + 0x123, hostPhysical: PAGE + 0x123 });
   const read = explained.entries.map(({ kind, level, at }) => [kind, level, at]);
