@@ -53,7 +53,8 @@ export function stepDebugged(cpu: Cpu, single: (cpu: Cpu) => boolean, deliver: (
     // Between two iterations RF is 1: the breakpoint on the instruction does not hit again.
     S[EFLAGS] = cpu.boundaryFlags() & FLAG_RF ? S[EFLAGS] | FLAG_RF : S[EFLAGS];
   }
-  if (behind >= 0 && S[EIP] >>> 0 === behind) cpu.trap = 0;
+  // BTF counts as the instruction leaves it: WRMSR that sets it is no branch.
+  if ((S[DEBUGCTL] & BTF) !== 0 && (behind < 0 || S[EIP] >>> 0 === behind)) cpu.trap = 0;
   S[DEBUG_HITS] |= cpu.trap;
   cpu.trap = 0;
   collectHits(S);

@@ -1,6 +1,7 @@
 /** Debug registers and breakpoints (SDM Vol. 3, "Debug Registers", "Debug Exceptions"; Vol. 2, "MOV—Move to/from Debug Registers"). */
 import { expect, test } from 'vitest';
 import { CR4, DR6, DR7 } from '../../../src/base/registers.ts';
+import { restoreCpu, saveCpu } from '../../../src/cpu/persist.ts';
 import { Debuggee, HANDLER } from './debuggee.ts';
 
 const load = (register: string, value: string): string => `mov eax, ${value}\nmov ${register}, eax\n`;
@@ -204,4 +205,24 @@ x: mov [8000h], ecx
   jmp x
 done: ${OFF}`;
   expect(trace(source)).toEqual(['1@x B1', '1@x+6 B0', '1@x B1', '1@x+6 B0']);
+});
+
+test('saved and restored after each instruction, a processor meets the same', () => {
+  const source = `jmp start\n${HANDLER}\nstart: ${load('dr0', '8001h')}${load('dr1', 'x')}${load('dr7', '00010005h')}
+  mov word [8004h], 16
+  mov edi, 8000h\nmov ecx, 3
+  pushfd\nor dword [esp], 100h\npopfd
+x: rep stosb
+y: mov ss, [8004h]
+  mov [8001h], al
+  pushfd\nand dword [esp], ~100h\npopfd
+z: ${OFF}`;
+  const p = new Debuggee();
+  const events = p.trace(source, () => restoreCpu(p.cpu, JSON.parse(JSON.stringify(saveCpu(p.cpu)))));
+  expect(events).toEqual(trace(source));
+  expect(events).toContain('1@x B0+BS rf');
+  const state = saveCpu(p.cpu);
+  expect(() => restoreCpu(p.cpu, { ...state, dr7: 0 })).toThrow('cpu.dr7');
+  expect(() => restoreCpu(p.cpu, { ...state, dr6: 0 })).toThrow('cpu.dr6');
+  expect(() => restoreCpu(p.cpu, { ...state, pendingDebug: 0x10 })).toThrow('cpu.pendingDebug');
 });

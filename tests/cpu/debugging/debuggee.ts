@@ -30,7 +30,7 @@ export class Debuggee extends Processor {
   }
 
   /** Runs to the last HLT; each event as 'vector@label', with what DR6 says after a debug exception, and 'rf' if RF is pushed. */
-  trace(source: string, most = 1000): string[] {
+  trace(source: string, between: () => void = () => {}): string[] {
     this.assemble(source);
     const { S, cpu, memory } = this;
     const events: string[] = [];
@@ -55,10 +55,11 @@ export class Debuggee extends Processor {
         asked = { vector: event.vector, eip: S[EIP], frame, dr6: S[DR6] };
       },
     };
-    for (let k = 0; k < most; k++) {
+    for (let k = 0; k < 1000; k++) {
       const end = this.run(1);
       note();
       if (end === 'halted') break;
+      between();
     }
     cpu.observer = null;
     return events;
