@@ -59,6 +59,8 @@ export type { Reached, RootMemory, RootMode, VmxResult } from './machine/root-mo
 export { type RootModeOptions, RootModePort } from './machine/root-mode-port.ts';
 export type { OwnershipChange, Regime, TlbEntry, TraceEvent } from './machine/trace-event.ts';
 // Translation caching, and what the memory unit tells.
+export type { FlushAudit, FlushCount, StaleUse } from './mmu/flush-audit.ts';
+export { flushReport } from './mmu/flush-report.ts';
 export type { FlushTarget, MmuCounts, MmuObserver, PageWalkStep, TlbEvent } from './mmu/observer.ts';
 export type { TranslationCacheOptions } from './mmu/policy.ts';
 export { modelCapabilities, type VmxCapabilities } from './vmx/capabilities.ts';

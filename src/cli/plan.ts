@@ -40,6 +40,7 @@ export interface GlobalOptions {
   readonly record?: string;
   readonly replay?: string;
   readonly stats?: string;
+  readonly report?: string;
   readonly trace?: string;
 }
 
@@ -61,6 +62,8 @@ export interface RunPlan {
   readonly record: string | null;
   readonly replay: string | null;
   readonly stats: 'text' | 'json' | null;
+  /** Compare each use of a cached translation with the tables, and report flushes. */
+  readonly reportFlushes: boolean;
   readonly trace: TraceRequest | null;
   readonly vms: readonly VmPlan[];
 }
@@ -89,6 +92,8 @@ export function planRun(vms: readonly VmRequest[], options: GlobalOptions): RunP
   const { stats } = options;
   if (stats !== undefined && stats !== 'text' && stats !== 'json')
     throw new InvalidInput(`--stats format '${stats}' is unknown: use --stats or --stats=json`);
+  if (options.report !== undefined && options.report !== 'flushes')
+    throw new InvalidInput(`--report '${options.report}' is unknown: use --report flushes`);
   const maxInstructions =
     options.maxInstructions === undefined
       ? Number.POSITIVE_INFINITY
@@ -109,6 +114,7 @@ export function planRun(vms: readonly VmRequest[], options: GlobalOptions): RunP
     record: options.record ?? null,
     replay: options.replay ?? null,
     stats: stats ?? null,
+    reportFlushes: options.report === 'flushes',
     trace,
     vms: planned,
   };
@@ -134,7 +140,18 @@ function planVm({ image, options }: VmRequest, index: number, all: readonly VmRe
 }
 
 const VM_TEXTS = ['memory', 'append', 'initrd', 'symbols', 'load', 'entry', 'name'] as const;
-const GLOBAL_TEXTS = ['mode', 'cpu', 'tlb', 'maxInstructions', 'expect', 'record', 'replay', 'stats', 'trace'] as const;
+const GLOBAL_TEXTS = [
+  'mode',
+  'cpu',
+  'tlb',
+  'maxInstructions',
+  'expect',
+  'record',
+  'replay',
+  'stats',
+  'report',
+  'trace',
+] as const;
 
 /** `{ "mode": "nested", …, "vms": [{ "image": "a.asm", "memory": "64M", … }] }`: the options by their names. Options given on
  *  the command line go before those of the file. */

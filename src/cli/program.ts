@@ -145,6 +145,10 @@ export function makeProgram(onStatus: (status: number) => void): Command {
     .option('--expect <text>', 'stop with status 0 as soon as the output contains TEXT; 120 if it never does')
     .option('--record <file>', 'write down everything that enters from outside, with its instruction')
     .option('--replay <file>', 'let the same enter at the same instructions; stdin is not read')
+    .option(
+      '--report <what>',
+      'flushes: at the end, flushes that were relied on and not done, and superfluous ones (slow)',
+    )
     .option('--stats [format]', 'statistics on stderr at the end, as text or --stats=json')
     .option('--trace <list>', `show on stderr what happens: ${TRACE_TOPICS.join(', ')}, all; LIST=jsonl for JSON lines`)
     .addHelpText('after', RUN_HELP)

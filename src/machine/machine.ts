@@ -3,11 +3,12 @@
 import { VirtualClock } from '../base/clock.ts';
 import { InvalidInput, Unimplemented, type Unvalidated } from '../base/errors.ts';
 import { hex } from '../base/int.ts';
-import { EFLAGS, EVENT_STOP, EVENTS, FLAG_IF } from '../base/registers.ts';
+import { EFLAGS, EIP, EVENT_STOP, EVENTS, FLAG_IF } from '../base/registers.ts';
 import { Cpu } from '../cpu/cpu.ts';
 import { defaultModel, type ProcessorModel } from '../cpu/model.ts';
 import { run } from '../cpu/run.ts';
 import type { SerialLine } from '../devices/ports.ts';
+import type { FlushAudit } from '../mmu/flush-audit.ts';
 import type { MmuObserver } from '../mmu/observer.ts';
 import { PhysicalMemory } from '../mmu/physical-memory.ts';
 import type { TranslationCacheOptions } from '../mmu/policy.ts';
@@ -111,6 +112,16 @@ export class Machine {
   load(image: Uint8Array, options: ImageOptions & PlaceOptions = {}): void {
     const plan = planImage(image, options);
     loadEntry(this.cpu, placeImage(plan, this.memory, options));
+  }
+
+  /** From now on each use of a cached translation is compared with the tables: which flush was missed, which was superfluous. */
+  auditFlushes(): FlushAudit {
+    const { cpu } = this;
+    return cpu.mmu.auditFlushes(() => ({
+      instructions: cpu.now(),
+      eip: cpu.S[EIP] >>> 0,
+      nonRoot: this.vmx?.nonRoot ?? false,
+    }));
   }
 
   /** Runs until something ends it. */

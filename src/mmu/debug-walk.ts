@@ -1,7 +1,7 @@
 /** Translation for debuggers, disassembly and reports: the same walker over memory that it only looks at. */
 import { type EptOptions, eptFormat } from './ept.ts';
 import { Nested } from './nested.ts';
-import { newCounts } from './observer.ts';
+import { type MmuObserver, newCounts } from './observer.ts';
 import { PDPTE_LEVEL } from './pae.ts';
 import type { PhysicalMemory } from './physical-memory.ts';
 import { NO_EPT } from './space.ts';
@@ -43,10 +43,15 @@ export interface DebugRegime {
 }
 
 /** Follows the tables for one address; reads RAM only, writes nothing. */
-export function debugWalk(memory: PhysicalMemory, ept: EptOptions, regime: DebugRegime): DebugTranslation {
+export function debugWalk(
+  memory: PhysicalMemory,
+  ept: EptOptions,
+  regime: DebugRegime,
+  observer: MmuObserver | null = null,
+): DebugTranslation {
   const words = { read32: (at: number) => memory.peek32(at), write32: () => {} };
   const counts = newCounts();
-  const nested = new Nested(eptFormat(ept, regime.eptFlags), new Walker(words, counts, null), null, counts);
+  const nested = new Nested(eptFormat(ept, regime.eptFlags), new Walker(words, counts, observer), null, counts);
   nested.root = regime.eptrta;
   const offset = regime.linear & 0xfff;
   const refused = (): DebugTranslation => ({
@@ -60,7 +65,7 @@ export function debugWalk(memory: PhysicalMemory, ept: EptOptions, regime: Debug
   let pageBytes = 4096;
   if (regime.format !== null) {
     if (regime.root < 0) return { ok: false, why: 'not present', level: PDPTE_LEVEL };
-    const walker = new Walker(words, counts, null);
+    const walker = new Walker(words, counts, observer);
     const entries = regime.eptrta === NO_EPT ? bareEntries : nested;
     const outcome = walker.walk(regime.format, entries, regime.root, page, null);
     if (outcome === UNREACHABLE) return refused();

@@ -61,6 +61,7 @@ export const NO_PAGE = -1;
 /** Lets an event take place. */
 export function invalidate(caches: TranslationCaches, counts: MmuCounts, event: TlbEvent, target: FlushTarget): void {
   const row = INVALIDATIONS[event];
+  caches.audit?.flush(event, target);
   counts.flushes[event]++;
   caches.policy.events++;
   if (target.page !== NO_PAGE) {

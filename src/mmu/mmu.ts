@@ -7,6 +7,8 @@ import { type DebugTranslation, debugWalk } from './debug-walk.ts';
 import { type EptOptions, eptFormat } from './ept.ts';
 import { type FastContext, HELD, UNPAGED, WRITE_HALF } from './fast-tables.ts';
 import { Faults } from './faults.ts';
+import { FlushAudit } from './flush-audit.ts';
+import type { Place } from './flush-path.ts';
 import { invalidate } from './invalidate.ts';
 import { Nested } from './nested.ts';
 import { type MmuCounts, type MmuObserver, newCounts, type TlbEvent } from './observer.ts';
@@ -351,17 +353,41 @@ export class Mmu {
 
   /** Where the tables in memory lead to now, whatever is cached; changes nothing. */
   physicalOf(linear: number, access: 'read' | 'write' | 'fetch' = 'read'): DebugTranslation {
-    const c = this.#translator.context;
     const wanted = access === 'write' ? WRITE : access === 'fetch' ? EXECUTE : READ;
-    return debugWalk(this.#memory, this.#eptOptions, {
+    return this.#look(this.#translator.context.class, linear, wanted, null);
+  }
+
+  #look(cls: number, linear: number, wanted: number, observer: MmuObserver | null): DebugTranslation {
+    const c = this.#translator.context;
+    const regime = {
       format: c.class === UNPAGED ? null : this.#regime.format(),
       root: this.#regime.root(linear >>> 12),
       eptrta: c.eptrta,
-      allows: (rights) => this.#regime.permits(rights, wanted, c.class),
+      allows: (rights: number) => this.#regime.permits(rights, wanted, cls),
       access: wanted,
       eptFlags: (this.eptpLow & EPTP_FLAGS) !== 0,
       linear,
+    };
+    return debugWalk(this.#memory, this.#eptOptions, regime, observer);
+  }
+
+  /** From now on each use of a translation is compared with the tables. Slow; `where` tells the moment, for reports. */
+  auditFlushes(where: () => Place): FlushAudit {
+    const { fast } = this.caches;
+    const eptFlags = (): boolean => (this.eptpLow & EPTP_FLAGS) !== 0;
+    this.caches.audit = new FlushAudit({
+      memory: this.#memory,
+      walk: (cls, linear, access, steps) =>
+        this.#look(cls, linear, access, { onPageWalkStep: (step) => steps.push(step) }),
+      root: (page) => this.#regime.root(page),
+      get eptFlags() {
+        return eptFlags();
+      },
+      where,
     });
+    fast.clearAll();
+    fast.generation++;
+    return this.caches.audit;
   }
 
   save(): MmuState {

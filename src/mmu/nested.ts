@@ -136,7 +136,9 @@ export class Nested implements EntryMemory {
     return true;
   }
 
-  /** References are those of a processor without caches for parts of a walk: what is looked up here counts as if it were walked. */
+  /** References are those of a processor without caches for parts of a walk: what is looked up here counts as if it were walked. So in
+   *  `unlimited` a walk of a guest's tables may take a cached translation of EPT, older than the tables, and count references that it did
+   *  not make. */
   #countReferences(shift: number): void {
     this.#counts.walkReferences += this.#format.levels - (shift === 0 ? 0 : shift === SHIFT_1G ? 2 : 1);
   }

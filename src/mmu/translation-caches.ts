@@ -2,6 +2,7 @@
  *  every policy. The guest-physical store serves accesses with paging off, and walks except in `modelled`; the caches
  *  of table entries exist only in `stalest`. */
 import { FastTables } from './fast-tables.ts';
+import type { FlushAudit } from './flush-audit.ts';
 import { GuestFront } from './guest-front.ts';
 import type { LinearStore } from './linear-store.ts';
 import type { MmuCounts, MmuObserver } from './observer.ts';
@@ -25,6 +26,8 @@ export class TranslationCaches {
   readonly front: GuestFront | null;
   /** Is told of events that kill translations. */
   observer: MmuObserver | null = null;
+  /** Looks at each use of a translation; null: nobody does. */
+  audit: FlushAudit | null = null;
 
   constructor(
     options: TranslationCacheOptions,

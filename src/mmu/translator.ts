@@ -177,6 +177,7 @@ export class Translator {
   translate(c: FastContext, linear: number, access: number): number {
     const page = linear >>> 12;
     const offset = linear & 0xfff;
+    if (this.#caches.audit !== null) this.#caches.audit.walking = true;
     if (c.class === UNPAGED) return this.#unpaged(c, linear, access);
     const store = this.#caches.linear;
     let e = store.find(this.#space, page);
@@ -216,7 +217,15 @@ export class Translator {
     if (access === EXECUTE) store.noteFetch(e);
     const frame = store.frameOf(e) | (page & ((1 << store.shift(e)) - 1));
     if (frame === this.apicFrame) return this.onApicAccess(offset, access);
-    if (frame < this.#frames && permitsData(flags, READ, c.class) && ((flags >>> EPT_RIGHTS_SHIFT) & READ) !== 0) {
+    const { audit } = this.#caches;
+    if (audit !== null) {
+      audit.walking = false;
+      audit.used(c.vpid, c.eptrta, c.class, linear, access, frame, store.tagOf(e).global);
+    } else if (
+      frame < this.#frames &&
+      permitsData(flags, READ, c.class) &&
+      ((flags >>> EPT_RIGHTS_SHIFT) & READ) !== 0
+    ) {
       const writable =
         (flags & ENTRY_DIRTY) !== 0 &&
         ((flags >>> EPT_RIGHTS_SHIFT) & WRITE) !== 0 &&
@@ -235,6 +244,7 @@ export class Translator {
   #unpaged(c: FastContext, linear: number, access: number): number {
     const page = linear >>> 12;
     let frame = page;
+    if (this.#caches.audit !== null) this.#caches.audit.walking = true;
     let rights = READ | WRITE | EXECUTE;
     let dirty = true;
     if (c.eptrta !== NO_EPT) {
@@ -255,7 +265,11 @@ export class Translator {
       store.mask[nested.entry] = store.mask[nested.entry] | (1 << c.index);
     }
     if (frame === this.apicFrame) return this.onApicAccess(linear & 0xfff, access);
-    if (frame < this.#frames && (rights & READ) !== 0)
+    const { audit } = this.#caches;
+    if (audit !== null) {
+      audit.walking = false;
+      if (c.eptrta !== NO_EPT) audit.used(c.vpid, c.eptrta, c.class, linear, access, frame, false);
+    } else if (frame < this.#frames && (rights & READ) !== 0)
       this.#caches.fast.fill(c, page, frame, this.#writes(frame, dirty && (rights & WRITE) !== 0), false);
     return frame * 4096 + (linear & 0xfff);
   }

@@ -45,6 +45,7 @@ test.each<[string, Parameters<typeof planCommand>, string]>([
   ['VMs on a processor without VMX', ['hello', { cpu: 'p6' }], 'has no VMX'],
   ['an unknown processor', ['hello', { cpu: '486' }], "'486'"],
   ['record and replay', ['hello', { record: 'a', replay: 'b' }], 'exclude each other'],
+  ['an unknown report', ['hello', { report: 'walks' }], '--report flushes'],
   ['an unknown format', ['hello', { stats: 'xml' }], '--stats=json'],
   ['an unknown guest', ['hallo', {}], 'guests are: '],
   ['no such file', ['./hallo', {}], 'there is no such file'],

@@ -206,6 +206,29 @@ test('an EPT violation kills the combined translation of its address and the gue
   expect(m.mmu.read32((OTHER << 12) | 0xff0) & 0xff).toBe(NEW + 1); // cached
 });
 
+test("an EPT violation by an access to a guest's table leaves the combined translation of the linear address", () => {
+  const m = machine(1 << 22, { cache: { kind: 'stalest' } });
+  writeTables(m, OLD);
+  writeEpt(m, ROOT.A + 3, 2, BASE.A + 2, 0x31); // the page table is read-only in EPT
+  const entry = (BASE.A + 2) * 4096 + PAGE * 4;
+  m.memory.write32(entry, (OLD << 12) | 0x27); // D is clear
+  enter(m, '1/A', true);
+  const at = (PAGE << 12) | 0x10;
+  expect(m.mmu.ramForRead(at)).toBe(((BASE.A + OLD) << 12) | 0x10);
+  const violation = { kind: 'EPT violation', guestPhysical: 0x2000 + PAGE * 4, qualification: 0x8b };
+  expect(outcomeOf(m, () => m.mmu.ramForWrite(at))).toEqual(violation);
+  m.memory.write32(entry, (NEW << 12) | 0x67);
+  expect(m.mmu.fetchPage(at)).toBe(((BASE.A + OLD) << 12) | 0x10); // cached
+});
+
+test('an EPT misconfiguration kills nothing', () => {
+  const m = primed({ kind: 'stalest' });
+  writeEpt(m, ROOT.A + 3, 0x52, BASE.A, 0x32); // W without R
+  enter(m, '1/A', false);
+  expect(outcomeOf(m, () => m.mmu.ramForRead(0x5_2000)).kind).toBe('EPT misconfiguration');
+  expect(killed(m)).toEqual([]);
+});
+
 test('an EPT violation with paging off kills the guest-physical translation that caused it', () => {
   const m = machine(1 << 22, { cache: { kind: 'stalest' } });
   writeTables(m, OLD);

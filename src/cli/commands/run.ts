@@ -2,6 +2,7 @@
 
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { InvalidInput } from '../../base/errors.ts';
+import { flushReport } from '../../mmu/flush-report.ts';
 import { drive, type RunEnding } from '../drive.ts';
 import { readBytes, whyNot } from '../files.ts';
 import { EventHistory } from '../history.ts';
@@ -44,6 +45,7 @@ export async function run(plan: RunPlan): Promise<number> {
   const consoles = new Consoles(names, writeOut, plan.expect);
   const tracer = plan.trace === null ? null : new Tracer(plan.trace, trace);
   const session = makeSession(plan, consoles);
+  const audit = plan.reportFlushes ? session.machine.auditFlushes() : null;
   const events = new EventHistory();
   events.attach(session);
   tracer?.attach(session);
@@ -80,6 +82,7 @@ export async function run(plan: RunPlan): Promise<number> {
 
   const status = statusOf(ending, session.vms, plan.expect !== null);
   await tell(session, plan, ending, events, { repeated, seconds });
+  if (audit !== null) for (const line of flushReport(audit)) say(line);
   if (plan.stats !== null) {
     const statistics = gather(session, seconds);
     for (const line of plan.stats === 'json' ? [JSON.stringify(statistics)] : printStatistics(statistics)) say(line);
