@@ -93,12 +93,14 @@ export function chooseControls(root: RootMode, paging: Paging): Controls {
     precise ? MSR.IA32_VMX_TRUE_EXIT_CTLS : MSR.IA32_VMX_EXIT_CTLS,
     VM_EXIT,
     VM_EXIT.ACKNOWLEDGE_INTERRUPT_ON_EXIT | VM_EXIT.SAVE_DEBUG_CONTROLS,
+    VM_EXIT.LOAD_IA32_EFER,
   );
   const entry = choose(
     'VM-entry',
     precise ? MSR.IA32_VMX_TRUE_ENTRY_CTLS : MSR.IA32_VMX_ENTRY_CTLS,
     VM_ENTRY,
     VM_ENTRY.LOAD_DEBUG_CONTROLS,
+    VM_ENTRY.LOAD_IA32_EFER,
   );
   return {
     pinBased,

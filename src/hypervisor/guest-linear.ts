@@ -1,7 +1,7 @@
 /** A guest's linear memory as the hypervisor reaches it on the guest's behalf: through the guest's own page tables, with the
  *  guest's own faults. Reference: SDM Vol. 3, "32-Bit Paging".
  *
- *  Left out: PAE paging, which the processor does not have yet either. */
+ *  Left out: PAE paging. */
 
 import type { GuestPhysical, Linear } from '../base/address.ts';
 import { CR0_PG, CR0_WP, CR4_PAE, CR4_PSE } from '../base/registers.ts';

@@ -5,10 +5,11 @@ import { InvalidInput, type Unvalidated } from '../base/errors.ts';
 import { boolean, dword, int32, integer, list, record, string, ticks } from '../base/validate.ts';
 import type { BoardState } from '../machine/board-devices.ts';
 import { fieldName } from '../vmx/field-table.ts';
+import * as F from '../vmx/fields.ts';
 import { FRAME_BYTES } from './frames.ts';
 import type { PendingEvent } from './vcpu.ts';
 import type { Vm } from './vm.ts';
-import { GUEST_STATE_FIELDS } from './vmcs-setup.ts';
+import { guestStateFields } from './vmcs-setup.ts';
 
 export interface VcpuState {
   /** EAX ECX EDX EBX – EBP ESI EDI. */
@@ -56,7 +57,7 @@ export function saveVm(vm: Vm): VmState {
       halted: vcpu.halted,
       pending: vcpu.pending,
       fields: Object.fromEntries(
-        GUEST_STATE_FIELDS.map((field) => [fieldName(field), vm.shadow?.guestField(field) ?? vcpu.read(field)]),
+        fieldsOf(vm).map((field) => [fieldName(field), vm.shadow?.guestField(field) ?? vcpu.read(field)]),
       ),
     },
     devices: vm.devices.save(),
@@ -77,7 +78,7 @@ export function restoreVm(vm: Vm, state: Unvalidated<VmState>): void {
   const most = Number.MAX_SAFE_INTEGER;
   const tscAdjust = integer(state.tscAdjust, 'vm.tscAdjust', -most, most);
   const msrs = list(state.msrs, 'vm.msrs', 0, 1000, msr);
-  const cpu = vcpuState(state.vcpu);
+  const cpu = vcpuState(state.vcpu, fieldsOf(vm));
 
   vm.shadow?.forget();
   vm.time = time;
@@ -100,6 +101,8 @@ export function restoreVm(vm: Vm, state: Unvalidated<VmState>): void {
   vm.shadow?.restored();
 }
 
+const fieldsOf = (vm: Vm): readonly number[] => guestStateFields(vm.vcpu.read(F.VM_ENTRY_CONTROLS), vm.shadow === null);
+
 function page(value: unknown, at: string, limit: number): { number: number; bytes: Uint8Array } {
   const { page, contents } = record(value, at);
   const bytes = fromBase64(string(contents, `${at}.contents`));
@@ -112,7 +115,10 @@ function msr(value: unknown, at: string): { index: number; lo: number; hi: numbe
   return { index: dword(index, `${at}.index`), lo: int32(lo, `${at}.lo`), hi: int32(hi, `${at}.hi`) };
 }
 
-function vcpuState(value: unknown): Omit<VcpuState, 'fields'> & { fields: [number, number][] } {
+function vcpuState(
+  value: unknown,
+  names: readonly number[],
+): Omit<VcpuState, 'fields'> & { fields: [number, number][] } {
   const cpu = record(value, 'vm.vcpu');
   const fields = record(cpu.fields, 'vm.vcpu.fields');
   return {
@@ -121,7 +127,7 @@ function vcpuState(value: unknown): Omit<VcpuState, 'fields'> & { fields: [numbe
     debug: list(cpu.debug, 'vm.vcpu.debug', 5, 5, int32),
     halted: boolean(cpu.halted, 'vm.vcpu.halted'),
     pending: cpu.pending === null ? null : pendingEvent(cpu.pending),
-    fields: GUEST_STATE_FIELDS.map((field) => {
+    fields: names.map((field) => {
       const name = fieldName(field);
       return [field, int32(fields[name], `vm.vcpu.fields.${name}`)];
     }),

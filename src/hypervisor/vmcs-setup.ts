@@ -4,7 +4,7 @@
 import { CR0_NE, CR4_VMXE } from '../base/registers.ts';
 import { PF } from '../base/signal.ts';
 import type { EntryRegisters } from '../machine/loader/entry.ts';
-import { PRIMARY } from '../vmx/controls.ts';
+import { PRIMARY, VM_ENTRY } from '../vmx/controls.ts';
 import * as F from '../vmx/fields.ts';
 import type { Controls, Paging } from './controls.ts';
 import { HOST_CS, HOST_DATA, HOST_TR, type RootEnvironment } from './root-setup.ts';
@@ -75,6 +75,7 @@ function controlFields({ controls, vpid, eptPointer, paging, ...plan }: VmcsPlan
   ];
   if ((controls.primary & PRIMARY.ACTIVATE_SECONDARY_CONTROLS) !== 0)
     fields.push([F.SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, controls.secondary]);
+  if ((controls.entry & VM_ENTRY.LOAD_IA32_EFER) !== 0) fields.push([F.GUEST_IA32_EFER, 0], [F.HOST_IA32_EFER, 0]);
   if (eptPointer !== null) fields.push([F.EPT_POINTER, eptPointer]);
   if (controls.vpid) fields.push([F.VIRTUAL_PROCESSOR_IDENTIFIER, vpid]);
   return fields;
@@ -137,7 +138,7 @@ function guestFields({ start, controls }: VmcsPlan): [number, number][] {
 }
 
 /** Fields that are the state of a guest: what a snapshot of its processor holds. */
-export const GUEST_STATE_FIELDS: readonly number[] = [
+const GUEST_STATE_FIELDS: readonly number[] = [
   ...SEGMENT_FIELDS.flat(),
   F.GUEST_CR0,
   F.GUEST_CR3,
@@ -158,3 +159,10 @@ export const GUEST_STATE_FIELDS: readonly number[] = [
   F.GUEST_INTERRUPTIBILITY_STATE,
   F.GUEST_PENDING_DEBUG_EXCEPTIONS,
 ];
+
+/** The same, and where EPT is on the PDPTE registers; IA32_EFER where VM entries load it. */
+export function guestStateFields(entryControls: number, isNested: boolean): readonly number[] {
+  const pdptes = [0, 1, 2, 3, 4, 5, 6, 7].map((k) => F.GUEST_PDPTE0 + k);
+  const efer = (entryControls & VM_ENTRY.LOAD_IA32_EFER) !== 0 ? [F.GUEST_IA32_EFER] : [];
+  return [...GUEST_STATE_FIELDS, ...(isNested ? pdptes : []), ...efer];
+}

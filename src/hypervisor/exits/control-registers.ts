@@ -1,7 +1,7 @@
 /** Control-register accesses that exit. The guest owns CR0 and CR4 but for the bits that VMX needs: of those it sees what it wrote.
  *  Reference: SDM Vol. 3, "Exit Qualification for Control-Register Accesses", "Guest/Host Masks and Read Shadows". */
 
-import { CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_TS } from '../../base/registers.ts';
+import { CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR4_PAE } from '../../base/registers.ts';
 import { GP } from '../../base/signal.ts';
 import type { RootMode } from '../../machine/root-mode.ts';
 import * as F from '../../vmx/fields.ts';
@@ -20,6 +20,9 @@ const SINGLE_CONTEXT = 1;
 const SINGLE_CONTEXT_RETAINING_GLOBALS = 3;
 
 const LMSW_BITS = 0xf;
+/** Reserved bits of a PDPTE: 2:1 and 8:5, and of the high word those beyond 36 address bits. */
+const PDPTE_RESERVED = 0x1e6;
+const PDPTE_RESERVED_HIGH = ~0xf;
 
 export const crAccess: ExitHandler = (vm, root) => {
   const qualification = vm.vcpu.read(F.EXIT_QUALIFICATION);
@@ -77,10 +80,28 @@ function writeCr0(vm: Vm, root: RootMode, value: number): Outcome {
     return 'resume';
   }
   const old = vm.vcpu.read(F.GUEST_CR0);
+  if (value & CR0_PG && (old ^ value) & (CR0_PG | CR0_CD | CR0_NW) && !loadPdptes(vm)) {
+    vm.raise(GP, 0);
+    return 'resume';
+  }
   vm.vcpu.write(F.CR0_READ_SHADOW, value);
   vm.vcpu.write(F.GUEST_CR0, value | CR0_HOST_OWNED | CR0_ET);
   if ((old ^ value) & CR0_PG) flush(vm, root, SINGLE_CONTEXT);
   return 'done';
+}
+
+/** What the processor does where PAE paging is turned on (SDM Vol. 3, "PDPTE Registers"). False: an entry has reserved bits. */
+function loadPdptes(vm: Vm): boolean {
+  if ((vm.vcpu.read(F.GUEST_CR4) & CR4_PAE) === 0) return true;
+  const table = (vm.vcpu.read(F.GUEST_CR3) & ~31) >>> 0;
+  const words = Array.from({ length: 8 }, (_, k) => vm.memory.read32(table + 4 * k));
+  for (let k = 0; k < 8; k += 2)
+    if ((words[k] & 1) !== 0 && ((words[k] & PDPTE_RESERVED) | (words[k + 1] & PDPTE_RESERVED_HIGH)) !== 0)
+      return false;
+  words.forEach((word, k) => {
+    vm.vcpu.write(F.GUEST_PDPTE0 + k, word);
+  });
+  return true;
 }
 
 /** What the processor would have forgotten had it executed the instruction. Without VPID the exit forgot everything. */
