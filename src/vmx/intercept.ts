@@ -10,6 +10,7 @@ import { EXIT } from './exit-reasons.ts';
 import { selectorInfo, stringIoInfo, tableInfo } from './instruction-info.ts';
 import { pauseLoopTooLong } from './time.ts';
 import * as W from './words.ts';
+import { readX2apic, writeX2apic } from './x2apic.ts';
 
 function exit(x: VmxContext, reason: number, qualification: number, i: Instruction): true {
   exitInstruction(x, reason, qualification, i.length, 0);
@@ -24,9 +25,9 @@ export function intercept(x: VmxContext, name: ExitName, i: Instruction, operand
     case 'HLT':
       return x.primary(PRIMARY.HLT_EXITING) && exit(x, EXIT.HLT, 0, i);
     case 'RDMSR':
-      return msrExits(x, operand, 0) && exit(x, EXIT.RDMSR, 0, i);
+      return msrExits(x, operand, 0) ? exit(x, EXIT.RDMSR, 0, i) : readX2apic(x, operand);
     case 'WRMSR':
-      return msrExits(x, operand, 0x800) && exit(x, EXIT.WRMSR, 0, i);
+      return msrExits(x, operand, 0x800) ? exit(x, EXIT.WRMSR, 0, i) : writeX2apic(x, operand);
     case 'RDTSC':
       return x.primary(PRIMARY.RDTSC_EXITING) && exit(x, EXIT.RDTSC, 0, i);
     case 'RDTSCP':

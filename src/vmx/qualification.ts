@@ -85,6 +85,21 @@ function eptViolation(q: number): Qualification {
   };
 }
 
+const APIC_ACCESSES: Readonly<Record<number, string>> = {
+  0: 'data read',
+  1: 'data write',
+  2: 'instruction fetch',
+  3: 'access during event delivery',
+  10: 'guest-physical access during event delivery',
+  15: 'guest-physical access',
+};
+
+function apicAccess(q: number): Qualification {
+  const offset = field(q, 0, 11);
+  const access = APIC_ACCESSES[field(q, 12, 15)] ?? `access of type ${field(q, 12, 15)}`;
+  return { text: `${access} at offset ${hex(offset, 3)}`, parts: { offset, access } };
+}
+
 const GUEST_STATE_FAILURES: Readonly<Record<number, string>> = {
   2: 'PDPTE loading',
   3: 'NMI injection while STI blocks events',
@@ -115,6 +130,12 @@ export function decodeQualification(reason: number, qualification: number): Qual
       return debugRegister(q);
     case EXIT.IO_INSTRUCTION:
       return io(q);
+    case EXIT.APIC_ACCESS:
+      return apicAccess(q);
+    case EXIT.VIRTUALIZED_EOI:
+      return { text: `vector ${hex(q & 0xff, 2)}`, parts: { vector: q & 0xff } };
+    case EXIT.APIC_WRITE:
+      return { text: `offset ${hex(q & 0xfff, 3)}`, parts: { offset: q & 0xfff } };
     case EXIT.EPT_VIOLATION:
       return eptViolation(q);
     case EXIT.ENTRY_FAILURE_GUEST_STATE:

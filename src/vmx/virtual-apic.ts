@@ -18,6 +18,8 @@ const VISR = 0x100;
 const VIRR = 0x200;
 const VICR_LOW = 0x300;
 const VICR_HIGH = 0x310;
+/** In x2APIC mode only. */
+const SELF_IPI = 0x3f0;
 
 /** Instead of the offset of a write: only the threshold is to be looked at, right after VM entry. */
 export const THRESHOLD_ONLY = 0x1000;
@@ -75,6 +77,10 @@ export function followWrite(x: VmxContext): boolean {
     case VICR_LOW:
       if (!delivers(x) || !isSelfIpi(read(x, VICR_LOW))) break;
       virtualizeSelfIpi(x, read(x, VICR_LOW) & 0xff);
+      return false;
+    case SELF_IPI:
+      if (read(x, SELF_IPI) < 16) break;
+      virtualizeSelfIpi(x, read(x, SELF_IPI));
       return false;
     case VICR_HIGH:
       write(x, VICR_HIGH, read(x, VICR_HIGH) & 0xff00_0000);

@@ -166,6 +166,12 @@ export const BREAKS: Readonly<Record<string, Break>> = {
     [F.VIRTUAL_APIC_ADDRESS, AT.msrArea, 0],
     [F.TPR_THRESHOLD, 1],
   ),
+  'execution.x2apic-mode.tpr-shadow': one(SECONDARY, SECONDARY_VALUE | 0x10),
+  'execution.x2apic-mode.apic-accesses': all(
+    [PRIMARY, PRIMARY_VALUE | TPR_SHADOW],
+    [F.VIRTUAL_APIC_ADDRESS, AT.msrArea, 0],
+    [SECONDARY, SECONDARY_VALUE | 0x11],
+  ),
   'execution.apic-registers.tpr-shadow': one(SECONDARY, SECONDARY_VALUE | 0x100),
   'execution.virtual-interrupts.tpr-shadow': one(SECONDARY, SECONDARY_VALUE | 0x200),
   'execution.virtual-interrupts.external': all(

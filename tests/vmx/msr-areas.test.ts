@@ -40,6 +40,7 @@ test.each([
   ['IA32_FS_BASE', 0xc000_0100, 0, 'msr-load.base'],
   ['an x2APIC register', 0x808, 0, 'msr-load.x2apic'],
   ['IA32_SMM_MONITOR_CTL', 0x9b, 0, 'msr-load.smm'],
+  ['IA32_BIOS_SIGN_ID', 0x8b, 0, 'msr-load.microcode'],
   ['an MSR that does not exist', 0x1234, 0, 'msr-load.wrmsr'],
   ['a read-only MSR', 0x480, 0, 'msr-load.wrmsr'],
   ['a value that WRMSR refuses', FEATURE_CONTROL, 0, 'msr-load.wrmsr'],

@@ -211,6 +211,63 @@ test('a self-IPI requests a virtual interrupt at once; any other command exits',
   expect(world.get(F.EXIT_QUALIFICATION)).toBe(0x300);
 });
 
+/** MOV ECX, index; MOV EAX, value; XOR EDX, EDX; WRMSR */
+const wrmsr = (index: number, value: number): number[] => [
+  0xb9,
+  ...dword(index),
+  0xb8,
+  ...dword(value),
+  0x31,
+  0xd2,
+  0x0f,
+  0x30,
+];
+const rdmsr = (index: number): number[] => [0xb9, ...dword(index), 0x0f, 0x32];
+
+/** The x2APIC of a guest whose MSR accesses do not exit. */
+function x2apic(secondary: number): World {
+  const world = virtualApic(secondary | SECONDARY.VIRTUALIZE_X2APIC_MODE);
+  const field = F.SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS;
+  control(world, field, SECONDARY.VIRTUALIZE_APIC_ACCESSES, false);
+  world.set(F.EXCEPTION_BITMAP, 1 << 13);
+  return world;
+}
+
+test('x2APIC mode: the TPR by MSR, with reserved bits, and its threshold', () => {
+  const world = x2apic(0);
+  world.root.memory.write32(VAPIC + 0x80, 0x50);
+  world.set(F.TPR_THRESHOLD, 3);
+  const first = [...rdmsr(0x808), 0x89, 0xc3, ...wrmsr(0x808, 0x20)];
+  world.code(...first, HLT, ...wrmsr(0x808, 0x100));
+  expect(exitReason(world)).toBe(EXIT.TPR_BELOW_THRESHOLD);
+  expect(world.get(F.GUEST_RIP)).toBe(AT.code + first.length);
+  expect(world.root.getRegister(EBX)).toBe(0x50);
+  world.set(F.TPR_THRESHOLD, 0);
+  world.set(F.GUEST_RIP, AT.code + first.length + 1);
+  expect(exitReason(world, false)).toBe(EXIT.EXCEPTION_OR_NMI);
+  world.code(...rdmsr(0x802)); // no other register is virtualised
+  world.set(F.GUEST_RIP, AT.code);
+  expect(exitReason(world, false)).toBe(EXIT.EXCEPTION_OR_NMI);
+});
+
+test('x2APIC mode: self-IPI and EOI by MSR deliver and end a virtual interrupt; a vector below 16 exits', () => {
+  const world = x2apic(DELIVERY | REGISTERS);
+  gate(world, 0x51, AT.code + 0x100);
+  world.root.memory.writeBytes(AT.code + 0x100, Uint8Array.of(0x43, HLT, ...wrmsr(0x80b, 0), ...rdmsr(0x812), HLT));
+  world.set(F.GUEST_RFLAGS, 0x202);
+  world.code(...wrmsr(0x83f, 0x51), HLT, ...wrmsr(0x83f, 0xf));
+  expect(exitReason(world)).toBe(EXIT.HLT);
+  expect(world.root.getRegister(EBX)).toBe(1);
+  expect(world.get(F.GUEST_INTERRUPT_STATUS)).toBe(0x5100);
+  world.set(F.GUEST_RIP, AT.code + 0x102);
+  expect(exitReason(world, false)).toBe(EXIT.HLT);
+  expect(world.get(F.GUEST_INTERRUPT_STATUS)).toBe(0);
+  expect(world.root.getRegister(EAX)).toBe(0); // ISR
+  world.set(F.GUEST_RIP, AT.code + 15);
+  expect(exitReason(world, false)).toBe(EXIT.APIC_WRITE);
+  expect(world.get(F.EXIT_QUALIFICATION)).toBe(0x3f0);
+});
+
 test('a virtual interrupt ends HLT, and interrupt-window exiting keeps it from being recognised', () => {
   for (const window of [false, true]) {
     const world = delivering();

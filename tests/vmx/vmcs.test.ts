@@ -110,7 +110,7 @@ test('capability MSRs of the default model', () => {
   expect(hex(0x485)).toBe('00000000_600401c0');
   expect(hex(0x486)).toBe('00000000_80000021');
   expect(hex(0x48a)).toBe('00000000_00000032');
-  expect(hex(0x48b)).toBe('020667ef_00000000');
+  expect(hex(0x48b)).toBe('020667ff_00000000');
   expect(hex(0x48c)).toBe('00000f01_06734141');
   expect(hex(0x491)).toBe('00000000_00000001');
   expect(hex(0x492)).toBeUndefined();

@@ -131,6 +131,7 @@ const virtualApic: readonly EntryCheck[] = [
     (v) => `bits 3:0 must not exceed bits 7:4 of the virtual TPR, which are ${virtualTprClass(v)}`,
     { volatile: true },
   ),
+  needsTprShadow('x2apic-mode', SECONDARY.VIRTUALIZE_X2APIC_MODE, 'virtualize x2APIC mode'),
   needsTprShadow('apic-registers', SECONDARY.APIC_REGISTER_VIRTUALIZATION, 'APIC-register virtualization'),
   needsTprShadow('virtual-interrupts', SECONDARY.VIRTUAL_INTERRUPT_DELIVERY, 'virtual-interrupt delivery'),
   check(
@@ -139,6 +140,13 @@ const virtualApic: readonly EntryCheck[] = [
     [F.PIN_BASED_VM_EXECUTION_CONTROLS, ...SECONDARY_FIELDS],
     (v) => !delivery(v) || v.pin(PIN_BASED.EXTERNAL_INTERRUPT_EXITING),
     "'virtual-interrupt delivery' needs 'external-interrupt exiting'",
+  ),
+  check(
+    'execution.x2apic-mode.apic-accesses',
+    EXECUTION,
+    [F.SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, PRIMARY_FIELD],
+    (v) => !apicAccesses(v) || !v.secondary(SECONDARY.VIRTUALIZE_X2APIC_MODE),
+    "'virtualize x2APIC mode' and 'virtualize APIC accesses' must not both be 1",
   ),
   check(
     'execution.apic-access.aligned',

@@ -1,6 +1,8 @@
 /** What an entry of an MSR-load area must be like (SDM Vol. 3, "Loading MSRs"), on VM entry (exit reason 34) and on VM exit (abort 4). */
 
 const IA32_SMM_MONITOR_CTL = 0x9b;
+const IA32_BIOS_UPDT_TRIG = 0x79;
+const IA32_BIOS_SIGN_ID = 0x8b;
 const IA32_FS_BASE = 0xc000_0100;
 const IA32_GS_BASE = 0xc000_0101;
 /** First of the x2APIC range 800h to 8FFh. */
@@ -36,6 +38,11 @@ export const MSR_LOAD_RULES: readonly MsrLoadRule[] = [
     id: 'msr-load.smm',
     message: 'the index must not name an MSR that only system-management mode may write (IA32_SMM_MONITOR_CTL)',
     holds: (e) => e.index !== IA32_SMM_MONITOR_CTL,
+  },
+  {
+    id: 'msr-load.microcode',
+    message: 'the index must not be 79h (IA32_BIOS_UPDT_TRIG) or 8Bh (IA32_BIOS_SIGN_ID): model-specific',
+    holds: (e) => e.index !== IA32_BIOS_UPDT_TRIG && e.index !== IA32_BIOS_SIGN_ID,
   },
   {
     id: 'msr-load.reserved',
