@@ -1,7 +1,7 @@
 /** Task switches always exit: by an instruction, or by an event that leads through a task gate and is delivered here then.
  *  Reference: SDM Vol. 3, "Exit Qualification for Task Switches", "Information for VM Exits That Occur During Event Delivery". */
 
-import { AR_DB, AR_UNUSABLE, ESP, SS_, TR } from '../../base/registers.ts';
+import { AR_DB, AR_UNUSABLE, DEBUG_B, DEBUG_BT, ESP, SS_, TR } from '../../base/registers.ts';
 import { DB, DE, DF, GP, NP, PF, SS, TS } from '../../base/signal.ts';
 import type { RootMode } from '../../machine/root-mode.ts';
 import { BLOCKING_BY_NMI, INTERRUPTION_ERROR_CODE, INTERRUPTION_TYPE, INTERRUPTION_VALID } from '../../vmx/controls.ts';
@@ -15,6 +15,7 @@ import { tripleFault } from './events.ts';
 import type { ExitHandler } from './handler.ts';
 
 const T = INTERRUPTION_TYPE;
+const GENERAL_DETECT = 0x2000; // of DR7
 const CONTRIBUTORY: readonly number[] = [DE, TS, NP, SS, GP];
 
 /** The event whose delivery asked for the switch. */
@@ -48,7 +49,7 @@ export const taskSwitch: ExitHandler = (vm, root) => {
     if (event !== null && event.errorCode >= 0) pushErrorCode(vm, event.errorCode, ext);
     vm.elapse(isProgram ? 1 : 0);
     if (isProgram) vm.stats.emulated++;
-    if (trap) vm.raise(DB);
+    if (trap) raiseTaskTrap(vm, root);
   } catch (error) {
     vm.elapse(committed);
     if (vm.shadow !== null) fitStack(vm);
@@ -56,6 +57,13 @@ export const taskSwitch: ExitHandler = (vm, root) => {
   }
   return 'resume';
 };
+
+/** #DB before the first instruction of a task whose TSS asks for it. An injected exception leaves DR6 and DR7 alone. */
+function raiseTaskTrap(vm: Vm, root: RootMode): void {
+  root.setDebugRegister(6, (root.getDebugRegister(6) & ~DEBUG_B) | DEBUG_BT);
+  vm.vcpu.write(F.GUEST_DR7, vm.vcpu.read(F.GUEST_DR7) & ~GENERAL_DETECT);
+  vm.raise(DB);
+}
 
 function vectored(vm: Vm): Vectored | null {
   const { vcpu } = vm;

@@ -21,7 +21,7 @@ describe('guest kernels with shadow paging', () => {
 });
 
 describe('on a processor without EPT, VPID and unrestricted guest', () => {
-  test.each(['hello', 'tasks', 'pages', 'faults', 'realmode'])('%s', (name) => {
+  test.each(['hello', 'tasks', 'pages', 'faults', 'realmode', 'taskswitch', 'v86'])('%s', (name) => {
     const options = name === 'realmode' ? { real: true } : {};
     const image = kernel(name);
     const config = { ...options, ...shadow({ audit: name !== 'tasks' }) };
