@@ -59,7 +59,7 @@ export function handleFault(s: ShadowState, linear: Linear, errorCode: number, i
     fill();
     return HIDDEN;
   }
-  return isFlooded(s, page) ? HIDDEN : TABLE_WRITE;
+  return isFlooded(s, page, table) ? HIDDEN : TABLE_WRITE;
 }
 
 /** The entry of a shadow page table for an address that the guest's tables map, with the tables on the way. */
@@ -77,13 +77,14 @@ export function findPlace(s: ShadowState, linear: Linear): Place {
   return { table, index, entry: guestEntry(s, table, index) };
 }
 
-/** A table that is written again and again without being used has become something else: the guest may have it as memory. */
-function isFlooded(s: ShadowState, guestFrame: number): boolean {
+/** A table that is written again and again without being used has become something else: the guest may have it as memory.
+ *  `inUse` is needed for the write itself. */
+function isFlooded(s: ShadowState, guestFrame: number, inUse: ShadowTable): boolean {
   if (s.options.flood === 0) return false;
   let flooded = false;
   for (const table of [...s.tables.on(guestFrame)]) {
     table.written++;
-    if (table.written < s.options.flood || table === s.root) continue;
+    if (table.written < s.options.flood || table === s.root || table === inUse) continue;
     zap(s, table);
     s.stats.zaps++;
     flooded = true;

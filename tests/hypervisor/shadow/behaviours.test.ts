@@ -42,7 +42,8 @@ describe('every translation lives as long as it may', () => {
 });
 
 describe('on a processor without EPT, VPID and unrestricted guest', () => {
-  test.each([...images])('%s', (name, image) => {
+  // nor has it SMEP and SMAP
+  test.each([...images].filter(([name]) => name !== 'SMEP and SMAP'))('%s', (name, image) => {
     const options = { paging: 'shadow', maxInstructions: LIMIT, shadow: { audit: true } } as const;
     expect(runNested(image, options, { processor: firstVmxModel })).toEqual(expected(name));
   });

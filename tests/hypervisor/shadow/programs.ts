@@ -918,4 +918,57 @@ main:   ${mapDirectory}
         dec ebp
         jnz .again
         ret`,
+
+  'SMEP and SMAP': `
+main:   ${mapDirectory}
+        mov dword [PT1], DATA + 0x1000 + ALL
+        mov dword [PT1 + 4], DATA + 0x2000 + P + US
+        mov dword [PT1 + 8], DATA + 0x3000 + P + RW
+        mov dword [M4], 0xc3c3c340              ; inc eax; ret
+        mov edi, PT0                            ; the kernel's own pages
+        mov ecx, 1024
+.own:   and dword [edi], ~US
+        add edi, 4
+        loop .own
+        call flush
+        mov eax, cr4
+        or eax, 0x100000
+        mov cr4, eax
+        mov eax, 5
+        mov ebx, esp
+        mov dword [resume], .fetched
+        call M4
+.fetched:
+        mov dword [resume], 0
+        mov esp, ebx
+        call show
+        mov eax, cr4
+        or eax, 0x200000
+        mov cr4, eax
+        ${read('M4')}
+        ${write('M4', '1')}
+        ${read('M4 + 0x2000')}
+        stac
+        ${read('M4')}
+        ${write('M4 + 0x1000', '2')}
+        mov eax, cr0
+        and eax, ~0x10000
+        mov cr0, eax
+        ${write('M4 + 0x1000', '3')}
+        ${read('M4 + 0x1000')}
+        clac
+        ${write('M4 + 0x1000', '4')}
+        ${read('M4 + 0x1000')}
+        ${write('M4 + 0x2000', '5')}
+        ${read('M4 + 0x2000')}
+        mov eax, cr4
+        and eax, ~0x300000
+        mov cr4, eax
+        ${read('M4 + 0x1000')}
+        ${write('M4 + 0x1000', '6')}
+        ${read('M4 + 0x1000')}
+        mov eax, 5
+        call M4
+        call show
+        ret`,
 };
