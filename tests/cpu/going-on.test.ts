@@ -6,7 +6,7 @@ import { CS, DS, EIP, SEG_BASE, SEG_LIMIT } from '../../src/base/registers.ts';
 import { Machine } from '../../src/machine/machine.ts';
 
 function started(source: string): Machine {
-  const machine = new Machine({ memory: 4 << 20 });
+  const machine = new Machine({ memory: 4 << 20, contexts: 3 });
   machine.load(assemble(`bits 32\norg 100000h\nmov esp, 80000h\n${source}`).bytes);
   return machine;
 }
