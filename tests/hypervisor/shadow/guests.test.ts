@@ -8,7 +8,7 @@ import { expectedOutput, kernel, runBare, runNested } from '../worlds.ts';
 const shadow = (options: ShadowOptions = {}) => ({ paging: 'shadow', shadow: options }) as const;
 
 describe('guest kernels with shadow paging', () => {
-  test.each(['hello', 'tasks', 'pages', 'faults', 'debug', 'realmode', 'second'])(
+  test.each(['hello', 'tasks', 'pages', 'faults', 'debug', 'realmode', 'taskswitch', 'second'])(
     '%s prints what an independent machine printed, after as many instructions as on the bare machine',
     (name) => {
       const options = name === 'realmode' ? { real: true } : {};
