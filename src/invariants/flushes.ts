@@ -10,6 +10,7 @@ export class Flushes {
   readonly #plain = new Map<number, number>(); // VPID: all but globals
   readonly #roots = new Map<number, number>(); // EPTRTA
   readonly #pages = new Map<number, Map<number, number>>(); // VPID: linear pages
+  readonly #invlpg = new Map<number, Map<number, number>>(); // VPID: linear pages that INVLPG named
   readonly #guestPages = new Map<number, Map<number, number>>(); // EPTRTA: guest-physical pages
   #everyVpid = 0;
   #everyRoot = 0;
@@ -36,6 +37,9 @@ export class Flushes {
         this.#everyRoot = time;
         break;
       case 'invlpg':
+        pagesOf(this.#invlpg, vpid).set(page, time);
+        pagesOf(this.#pages, vpid).set(page, time);
+        break;
       case 'pageFault':
       case 'invvpidAddress':
         pagesOf(this.#pages, vpid).set(page, time);
@@ -49,6 +53,12 @@ export class Flushes {
   /** When what is cached of EPT under this root was thrown away last. */
   eptSince(eptrta: number): number {
     return eptrta < 0 ? 0 : Math.max(this.#everyRoot, this.#roots.get(eptrta) ?? 0);
+  }
+
+  /** When INVLPG last named an address in a large page of a guest: every piece of the page goes with it
+   *  (SDM Vol. 3, "Details of TLB Use"). */
+  largePageSince(vpid: number, page: number, shift: number): number {
+    return inside(this.#invlpg.get(vpid), page - (page % 2 ** shift), shift);
   }
 
   /** When the entry was due to die last. */

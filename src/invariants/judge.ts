@@ -8,7 +8,7 @@
  *
  *  It knows hardware only: memory, tags, table entries; never a hypervisor's own objects. */
 import type { Regime, TlbEntry, TraceEvent } from '../machine/trace-event.ts';
-import { eptLeaves, linearLeaves, type Since, type TablePointer } from './derive.ts';
+import { eptLeaves, type LinearLeaf, linearLeaves, type Since, type TablePointer } from './derive.ts';
 import { Flushes } from './flushes.ts';
 import { TableHistory } from './history.ts';
 import { Ownership } from './ownership.ts';
@@ -143,12 +143,22 @@ export class Judge {
       }
       for (const leaf of leaves) {
         if (leaf.rights !== entry.rights || (entry.global && !leaf.global)) continue;
+        if (leaf.shift > entry.shift && !this.#isPiece(entry, regime, since, leaf)) continue;
         if (!this.#leadsTo(leaf.guestFrame, leaf.shift, entry, since)) continue;
         if (leaf.accessed && (leaf.dirty || !entry.dirty)) return null;
         almost = true;
       }
     }
     return almost ? 'dirty' : 'translation';
+  }
+
+  /** Whether the entry can be a piece of this large page: the page must have been there since INVLPG last named any part of it. */
+  #isPiece(entry: TlbEntry, regime: Regime, since: Since, leaf: LinearLeaf): boolean {
+    const named = this.#flushes.largePageSince(entry.vpid, entry.page, leaf.shift);
+    if (named <= since.guest) return true;
+    return linearLeaves(this.#history, regime, entry.page, { guest: named, ept: since.ept }).some(
+      (l) => l.shift === leaf.shift && l.guestFrame === leaf.guestFrame && l.rights === leaf.rights,
+    );
   }
 
   /** Whether a guest frame can lead to the frame that the entry names. */

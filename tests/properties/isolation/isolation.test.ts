@@ -11,7 +11,7 @@ import { imageOf, listing } from './programs.ts';
 import { type Case, PROPERTIES } from './properties.ts';
 
 const SEED = Number(process.env.RINGLET_SEED ?? (EFFORT > 1 ? Date.now() & 0x7fff_ffff : 20_26));
-const CASES = EFFORT > 1 ? 1000 * EFFORT : 30;
+const CASES = EFFORT > 1 ? 1000 * EFFORT : 20;
 const SECONDS = EFFORT > 1 ? 1000 : 60;
 
 /** Writes the images of a case, and what to do with them; the text for the report. */

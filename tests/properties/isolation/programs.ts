@@ -84,6 +84,23 @@ const look: fc.Arbitrary<Operation[]> = from(ENTRIES).map((at) => [[OP.read, at]
 const protect: fc.Arbitrary<Operation[]> = fc.boolean().map((on) => [[OP.protect, on ? 0x1_0000 : 0]]);
 const yielding: fc.Arbitrary<Operation[]> = fc.constant([[OP.yield]]);
 
+/** A large page gives way to a table. One INVLPG is enough for all of it, however it was cached (SDM Vol. 3, "Details of TLB Use"). */
+const largePage: fc.Arbitrary<Operation[]> = fc
+  .tuple(from(DIRECTORIES), fc.nat(1), fc.nat(3), fc.nat(3), from(TABLES))
+  .map(([directory, n, first, second, table]) => {
+    const page = (k: number): number => 0x40_0000 * (n + 1) + 0x1000 * k;
+    const at = directory + 4 * (n + 1);
+    return [
+      [OP.write, at, 0x87],
+      [OP.whole],
+      [OP.read, page(first)],
+      [OP.read, page(second)],
+      [OP.write, at, table | 7],
+      [OP.invalidate, page(first)],
+      [OP.read, page(second)],
+    ];
+  });
+
 /** What must follow an edit or a change of CR3: everything; or each page; or a reload, where nothing is global. */
 const ALL_PAGES: readonly Operation[] = PAGES.map((page) => [OP.invalidate, page]);
 
@@ -114,6 +131,7 @@ export const carefulPrograms: fc.Arbitrary<Operation[]> = fc.boolean().chain((gl
         { weight: 8, arbitrary: access },
         { weight: 4, arbitrary: careful },
         { weight: 2, arbitrary: look },
+        { weight: 1, arbitrary: largePage },
         { weight: 1, arbitrary: switching },
         { weight: 1, arbitrary: protect },
         { weight: 1, arbitrary: yielding },

@@ -22,7 +22,7 @@ import {
   ORIGIN,
 } from './programs.ts';
 import { type Action, rough } from './rough.ts';
-import { bare, CONTEXTS, leftBehind, nested, type Ran, type Runner, type Seen } from './runs.ts';
+import { bare, CONTEXTS, inVm, leftBehind, type Ran, type Runner, type Seen } from './runs.ts';
 
 /** A random case: programs, one for each VM, and what goes on around them. */
 export interface Case {
@@ -69,15 +69,16 @@ const one = (programs: fc.Arbitrary<Operation[]>): fc.Arbitrary<Case> => casesOf
 const several = (programs: fc.Arbitrary<Operation[]>): fc.Arbitrary<Case> =>
   casesOf(fc.array(programs, { minLength: 2, maxLength: 3 }));
 
-interface Ways {
-  readonly bare: Runner;
-  readonly nested: Runner;
-  readonly large: Runner;
-}
+type Ways = Readonly<Record<string, Runner>>;
 const ways = new Map<string, Ways>();
 function waysOf(cache: TranslationCacheOptions): Ways {
   const key = JSON.stringify(cache);
-  const known = ways.get(key) ?? { bare: bare(cache), nested: nested(cache), large: nested(cache, true) };
+  const known = ways.get(key) ?? {
+    bare: bare(cache),
+    nested: inVm(cache, {}),
+    'nested with large pages': inVm(cache, { largePages: true }),
+    shadow: inVm(cache, { paging: 'shadow' }),
+  };
   ways.set(key, known);
   return known;
 }
@@ -134,9 +135,10 @@ const transparency: IsolationProperty = {
   cases: several(carefulPrograms),
   holds({ cache, programs, actions: acts, vpids }) {
     const all = programs.map(restless);
-    const { seen, ends, violations } = rough(all, acts, cache, vpids);
+    const { seen, ends, violations, lost } = rough(all, acts, cache, vpids);
     return [
       ...told('rough', violations),
+      ...lost,
       ...ends.flatMap((end, n) => ended(`VM ${n}`, end)),
       ...seen.flatMap((s, n) => different(`VM ${n}`, s, carefulOutcome(all[n], PLACES))),
     ];
@@ -148,9 +150,10 @@ const confinement: IsolationProperty = {
   cases: several(carelessPrograms),
   holds({ cache, programs, actions: acts, vpids }) {
     const all = programs.map(restless);
-    const { seen, ends, violations } = rough(all, acts, cache, vpids);
+    const { seen, ends, violations, lost } = rough(all, acts, cache, vpids);
     return [
       ...told('rough', violations),
+      ...lost,
       ...ends.flatMap((end, n) => ended(`VM ${n}`, end)),
       ...seen.flatMap(({ log }, n) => new CarelessGuest(PLACES).contradiction(all[n], log) ?? []),
     ];

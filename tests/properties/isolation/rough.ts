@@ -24,6 +24,8 @@ export interface RoughResult {
   readonly seen: readonly Seen[];
   readonly ends: readonly string[];
   readonly violations: readonly Violation[];
+  /** Writes to protected pages that did not exit. */
+  readonly lost: readonly string[];
 }
 
 const HOST_BYTES = 0x80_0000;
@@ -37,6 +39,8 @@ export const GUEST_PAGES: readonly number[] = [0, 1, 2, 3, ...Array.from({ lengt
 interface Page {
   frame: number; // −1: taken away, see contents
   contents: Uint8Array | null;
+  /** What a protected page holds, as it must stay until a write has exited. */
+  guarded: Uint8Array | null;
 }
 
 class RoughVm {
@@ -67,7 +71,7 @@ class RoughVm {
     for (const page of GUEST_PAGES) {
       const f = frame();
       memory.fill(f * 4096, 4096, 0);
-      this.pages.set(page, { frame: f, contents: null });
+      this.pages.set(page, { frame: f, contents: null, guarded: null });
       this.map(page, f, 7);
       root.own(vmcs, f);
     }
@@ -139,13 +143,14 @@ export function rough(
       return root.memory.read32(page.frame * 4096 + (at & 0xfff));
     });
   });
-  return { seen, ends: vms.map((vm) => vm.end), violations: judge.violations };
+  return { seen, ends: vms.map((vm) => vm.end), violations: judge.violations, lost: hypervisor.lost };
 }
 
 class Rough {
   readonly #world: World;
   readonly #vms: readonly RoughVm[];
   readonly #free: number[];
+  readonly lost: string[] = [];
 
   constructor(world: World, vms: readonly RoughVm[], free: number[]) {
     this.#world = world;
@@ -167,6 +172,7 @@ class Rough {
     }
     for (let r = EAX; r < 8; r++) if (r !== ESP) vm.registers[r] = root.getRegister(r);
     vm.cr2 = root.getCr2();
+    this.#look(vm);
     const reason = get(F.EXIT_REASON);
     if (reason === EXIT.IO_INSTRUCTION) {
       const port = get(F.EXIT_QUALIFICATION) >>> 16;
@@ -199,10 +205,23 @@ class Rough {
       this.#world.root.own(vm.vmcs, frame);
     }
     vm.map(number, page.frame, 7);
+    page.guarded = null;
     return true;
   }
 
+  /** Protected pages hold what they held, or a write to one of them was lost on whoever logs writes. */
+  #look(vm: RoughVm): void {
+    for (const [number, page] of vm.pages) {
+      if (page.guarded === null) continue;
+      const now = this.#world.root.memory.readBytes(page.frame * 4096, 4096);
+      if (Buffer.compare(now, page.guarded) === 0) continue;
+      this.lost.push(`page ${number.toString(16)} was written, protected as it was`);
+      page.guarded = null;
+    }
+  }
+
   act(action: Action): void {
+    const { root } = this.#world;
     const vm = this.#vms[action.vm % this.#vms.length];
     const number = GUEST_PAGES[action.page % GUEST_PAGES.length];
     const page = vm.pages.get(number);
@@ -211,6 +230,7 @@ class Rough {
     else if (action.kind === 'protect') {
       vm.map(number, page.frame, 5);
       vm.flush();
+      page.guarded = root.memory.readBytes(page.frame * 4096, 4096);
     } else if (action.kind === 'move') this.#move(vm, number, page);
     else this.#swap(vm, number, page, action);
   }
@@ -221,6 +241,7 @@ class Rough {
     root.release(vm.vmcs, page.frame);
     vm.flush();
     page.contents = root.memory.readBytes(page.frame * 4096, 4096);
+    page.guarded = null;
     this.#discard(page.frame);
     page.frame = -1;
   }

@@ -1,6 +1,6 @@
 /** Runs programs on the bare machine and in a VM of ringlet's hypervisor; what a guest could see of it, and what the judge says.
  *  A machine serves many programs, one after the other. */
-import { Hypervisor } from '../../../src/hypervisor/hypervisor.ts';
+import { Hypervisor, type VmConfig } from '../../../src/hypervisor/hypervisor.ts';
 import type { VmState } from '../../../src/hypervisor/persist.ts';
 import type { Vm } from '../../../src/hypervisor/vm.ts';
 import { Judge, type Violation } from '../../../src/invariants/index.ts';
@@ -65,8 +65,11 @@ export function bare(translationCache: TranslationCacheOptions): Runner {
   };
 }
 
-/** A VM of ringlet's hypervisor; `largePages`: EPT maps 2 MiB at once. */
-export function nested(translationCache: TranslationCacheOptions, largePages = false): Runner {
+/** A VM of ringlet's hypervisor. */
+export function inVm(
+  translationCache: TranslationCacheOptions,
+  config: Pick<VmConfig, 'largePages' | 'paging'>,
+): Runner {
   let made: { hypervisor: Hypervisor; vm: Vm; judge: Judge; trace: HardwareTrace; initial: VmState } | null = null;
   let count = 0;
   return (program) => {
@@ -76,7 +79,7 @@ export function nested(translationCache: TranslationCacheOptions, largePages = f
       const trace = new HardwareTrace(machine, (event) => judge.add(event));
       const hypervisor = new Hypervisor(new RootModePort(machine));
       const image = Uint8Array.of(0xf4);
-      const vm = hypervisor.createVm({ memory: MEMORY_BYTES, image, load: ORIGIN, largePages });
+      const vm = hypervisor.createVm({ memory: MEMORY_BYTES, image, load: ORIGIN, ...config });
       made = { hypervisor, vm, judge, trace, initial: hypervisor.save(vm) };
     }
     const { hypervisor, vm, judge, trace, initial } = made;

@@ -1,0 +1,253 @@
+/** Mistakes that are planted in the memory unit, in VMX and in the hypervisor, one at a time. Each is a piece of a source file that stands
+ *  there exactly once, and what replaces it; the test that plants them fails if the piece is gone. */
+
+export interface PlantedFault {
+  readonly what: string;
+  /** Below src. */
+  readonly file: string;
+  readonly piece: string;
+  readonly instead: string;
+}
+
+const fault = (what: string, file: string, piece: string, instead: string): PlantedFault => ({
+  what,
+  file,
+  piece,
+  instead,
+});
+/** A row of invalidate.ts with one of its scopes taken away. */
+const row = (what: string, name: string, scope: string, before: string, after = 'none'): PlantedFault =>
+  fault(what, 'mmu/invalidate.ts', `${name}: { ${before}${scope}'`, `${name}: { ${before}${after}'`);
+
+export const PLANTED: readonly PlantedFault[] = [
+  // what is cached and what kills it
+  row('MOV to CR3 spares the TLB', 'movToCr3', 'vpidButGlobals', "linear: '"),
+  row('MOV to CR3 spares page-directory entries', 'movToCr3', 'vpid', "linear: 'vpidButGlobals', linearStructures: '"),
+  row('INVLPG spares the TLB', 'invlpg', 'page', "linear: '"),
+  row('INVLPG spares page-directory entries', 'invlpg', 'vpid', "linear: 'page', linearStructures: '"),
+  row('a page fault spares the translation that faulted', 'pageFault', 'page', "linear: '"),
+  row('a change of CR4.PGE spares global pages', 'pagingModeChange', 'vpid', "linear: '", 'vpidButGlobals'),
+  row('VM entry and exit without VPID spare the TLB', 'vmTransition', 'vpid', "linear: '"),
+  row('INVEPT of one context spares combined translations', 'inveptSingle', 'eptrta', "linear: '"),
+  row(
+    'INVEPT of one context spares guest-physical translations',
+    'inveptSingle',
+    'eptrta',
+    "linear: 'eptrta', linearStructures: 'eptrta', guestPhysical: '",
+  ),
+  row(
+    'an EPT violation spares the guest-physical translation',
+    'eptViolation',
+    'address',
+    "linear: 'address', linearStructures: 'address', guestPhysical: '",
+  ),
+  fault(
+    'INVLPG kills one piece of a large page only',
+    'mmu/invalidate.ts',
+    'if (space.plain.pieces + space.global.pieces === 0) return;',
+    'return;',
+  ),
+  fault(
+    'a flush leaves the copies in the fast tables',
+    'mmu/invalidate.ts',
+    'if (c.vpid === target.vpid) fast.clearPlain(c);',
+    '',
+  ),
+  fault('INVEPT leaves the front of the guest-physical cache', 'mmu/invalidate.ts', 'caches.front?.clear();', ''),
+  // walks
+  fault('rights of the last level count alone', 'mmu/walker.ts', 'rights &= given;', 'rights = given;'),
+  fault('writes do not set the dirty flag', 'mmu/walker.ts', '(write && level === leaf ? format.dirty : 0)', '0'),
+  fault(
+    'the accessed flag of the directory entry is skipped',
+    'mmu/walker.ts',
+    'if ((this.#lows[level] & want) === want) continue;',
+    'if (level > leaf || (this.#lows[level] & want) === want) continue;',
+  ),
+  fault('every page is taken for a global one', 'mmu/walker.ts', '(low & format.global) !== 0', 'true'),
+  fault(
+    'remembered directory entries lose their rights',
+    'mmu/walker.ts',
+    'rights &= this.#given[level];',
+    'rights = ALL_RIGHTS;',
+  ),
+  fault('a large page ignores the low bits of its page number', 'mmu/walker.ts', '| (page & within)', '| 0'),
+  // accesses
+  fault('writes through a clean entry are fast', 'mmu/translator.ts', '(flags & ENTRY_DIRTY) !== 0 &&\n', 'true &&\n'),
+  fault(
+    'write protection by EPT does not reach the fast tables',
+    'mmu/translator.ts',
+    '((flags >>> EPT_RIGHTS_SHIFT) & WRITE) !== 0 &&',
+    'true &&',
+  ),
+  fault(
+    'a cached translation is not asked for its EPT rights',
+    'mmu/translator.ts',
+    '((flags >>> EPT_RIGHTS_SHIFT) & access) === 0',
+    'false',
+  ),
+  fault(
+    'a write through a clean entry does not walk',
+    'mmu/translator.ts',
+    'access === WRITE && (flags & ENTRY_DIRTY) === 0',
+    'false',
+  ),
+  fault(
+    'CR0.WP has no effect',
+    'mmu/regime.ts',
+    '(this.#S[CR0] & CR0_WP) !== 0 ? SUPERVISOR_WP : SUPERVISOR',
+    'SUPERVISOR',
+  ),
+  fault(
+    'ring 3 reaches supervisor pages',
+    'mmu/regime.ts',
+    'return (rights & USER) !== 0 && (rights & access) !== 0;',
+    'return (rights & access) !== 0;',
+  ),
+  // EPT
+  fault(
+    'EPT rights are not asked for after a walk',
+    'mmu/nested.ts',
+    'if (outcome !== WALKED || (this.rights & access) !== access)',
+    'if (outcome !== WALKED)',
+  ),
+  fault(
+    'accessed and dirty flags are written to tables that EPT protects',
+    'mmu/nested.ts',
+    'const access = write || this.#format.dirty !== 0 ? READ | WRITE : READ;',
+    'const access = READ;',
+  ),
+  fault(
+    'the front of the guest-physical cache is not asked for rights',
+    'mmu/nested.ts',
+    'if (front?.find(this.root, page) && (front.rights & access) === access) {',
+    'if (front?.find(this.root, page)) {',
+  ),
+  // VMX
+  fault(
+    'VM entry ignores the VPID',
+    'vmx/entry.ts',
+    'mmu.vpid = x.secondary(SECONDARY.ENABLE_VPID) ? w[W.W_VPID] : 0;',
+    'mmu.vpid = x.secondary(SECONDARY.ENABLE_VPID) ? 1 : 0;',
+  ),
+  fault(
+    'VM entry keeps the EPT pointer of the VM before',
+    'vmx/entry.ts',
+    'mmu.eptpLow = w[W.W_EPTP];',
+    'mmu.eptpLow ||= w[W.W_EPTP];',
+  ),
+  fault('VM exit keeps the guest’s VPID', 'vmx/exit.ts', '  mmu.vpid = 0;\n', ''),
+  fault('INVEPT does nothing', 'vmx/invalidation.ts', 'x.cpu.mmu.invept(type, eptpLow, eptpHigh);', ''),
+  fault(
+    'an event that an exit cut short is not told',
+    'vmx/exit.ts',
+    'w[W.W_VECTORING] = info;',
+    'w[W.W_VECTORING] = 0;',
+  ),
+  // the hypervisor
+  fault(
+    'scratch memory is taken away without INVEPT',
+    'hypervisor/float.ts',
+    'this.#root.invept(SINGLE_CONTEXT, this.#ept.pointer, 0);',
+    '',
+  ),
+  fault(
+    'the page of ones may be written',
+    'hypervisor/float.ts',
+    'leafEntry(frames.ones, EPT_READ)',
+    'leafEntry(frames.ones, EPT_READ | EPT_WRITE)',
+  ),
+  fault(
+    'scratch memory stays when the instruction is over',
+    'hypervisor/float.ts',
+    'for (const address of this.#scratch) this.allowReads(address);',
+    '',
+  ),
+  fault(
+    'EPT maps a page beside the one that was allocated',
+    'hypervisor/guest-memory.ts',
+    'ept?.map(page, this.#frames[page]);',
+    'ept?.map(page, page === 0x123 ? this.#frames[page] ^ 1 : this.#frames[page]);',
+  ),
+  fault('all VMs share a VPID', 'hypervisor/hypervisor.ts', 'controls.vpid ? number + 1 : 0', 'controls.vpid ? 1 : 0'),
+  fault(
+    'a VM goes on with the VMCS of another',
+    'hypervisor/turn.ts',
+    'if (this.#root.vmptrst() !== vm.vcpu.vmcs) this.#root.vmptrld(vm.vcpu.vmcs);',
+    'if (this.#root.vmptrst() < 0) this.#root.vmptrld(vm.vcpu.vmcs);',
+  ),
+  fault('CR2 is not the guest’s own', 'hypervisor/turn.ts', 'this.#root.setCr2(vcpu.cr2);', ''),
+  fault(
+    'a register is left to the next VM',
+    'hypervisor/vcpu.ts',
+    'const HELD = [EAX, ECX, EDX, EBX, EBP, ESI, EDI] as const;',
+    'const HELD = [EAX, ECX, EDX, EBP, ESI, EDI] as const;',
+  ),
+  // the shadow pager
+  fault(
+    'a table of the guest is not write-protected',
+    'hypervisor/shadow/leaves.ts',
+    '(entry & D) === 0 || s.tables.isProtected(frameOf(entry))',
+    '(entry & D) === 0',
+  ),
+  fault(
+    'a shadow entry may be written before the guest’s is dirty',
+    'hypervisor/shadow/leaves.ts',
+    '(entry & D) === 0 || s.tables.isProtected(frameOf(entry))',
+    's.tables.isProtected(frameOf(entry))',
+  ),
+  fault(
+    'a shadow entry exists before the guest’s is accessed',
+    'hypervisor/shadow/leaves.ts',
+    'if ((entry & P) === 0 || (entry & A) === 0) return 0;',
+    'if ((entry & P) === 0) return 0;',
+  ),
+  fault(
+    'the user bit of the role is ignored',
+    'hypervisor/shadow/leaves.ts',
+    '(role & USER) !== 0 && (entry & US) !== 0',
+    '(entry & US) !== 0',
+  ),
+  fault(
+    'the writable bit of the role is ignored',
+    'hypervisor/shadow/leaves.ts',
+    '(role & WRITABLE) !== 0 && (entry & RW) !== 0',
+    '(entry & RW) !== 0',
+  ),
+  fault(
+    'a shadow entry is taken away without a flush',
+    'hypervisor/shadow/leaves.ts',
+    'if (old !== 0 && !allowsMore(leaf, old)) {\n    s.flush.all();',
+    'if (old !== 0 && !allowsMore(leaf, old)) {',
+  ),
+  fault(
+    'write protection is put on without a flush',
+    'hypervisor/shadow/leaves.ts',
+    's.stats.drops++;\n    s.flush.all();',
+    's.stats.drops++;',
+  ),
+  fault(
+    'a table that is brought up to date can be written still',
+    'hypervisor/shadow/sync.ts',
+    '    protect(s, table.guestFrame);\n',
+    '',
+  ),
+  fault(
+    'a new shadow table leaves the guest’s own writable',
+    'hypervisor/shadow/room.ts',
+    '      protect(s, guestFrame);\n',
+    '',
+  ),
+  fault('MOV to CR3 does not flush', 'hypervisor/shadow/pager.ts', '    this.#state.flush.notGlobal();\n', ''),
+  fault(
+    'INVLPG leaves a table out of date',
+    'hypervisor/shadow/pager.ts',
+    'if (table?.unsync) syncLeaf(s, table, tableIndex(linear), false);',
+    '',
+  ),
+  fault(
+    'the pager takes rings for equal when CR0.WP is 0',
+    'hypervisor/shadow/guest-walk.ts',
+    '(!isUser && (registers.cr0 & CR0_WP) === 0)',
+    '(registers.cr0 & CR0_WP) === 0',
+  ),
+];
