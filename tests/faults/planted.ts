@@ -137,12 +137,6 @@ export const PLANTED: readonly PlantedFault[] = [
   ),
   fault('VM exit keeps the guest’s VPID', 'vmx/exit.ts', '  mmu.vpid = 0;\n', ''),
   fault('INVEPT does nothing', 'vmx/invalidation.ts', 'x.cpu.mmu.invept(type, eptpLow, eptpHigh);', ''),
-  fault(
-    'an event that an exit cut short is not told',
-    'vmx/exit.ts',
-    'w[W.W_VECTORING] = info;',
-    'w[W.W_VECTORING] = 0;',
-  ),
   // the hypervisor
   fault(
     'scratch memory is taken away without INVEPT',

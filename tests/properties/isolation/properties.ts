@@ -185,15 +185,15 @@ org ${ORIGIN}
 const company: IsolationProperty = {
   name: 'VMs of ringlet’s hypervisor, in short turns and beside one that writes where no memory is, see what they would see alone',
   cases: several(carefulPrograms),
-  holds({ cache, programs, slice }) {
+  holds({ cache, programs, slice, vpids }) {
     const machine = new Machine({ memory: 0x100_0000, contexts: CONTEXTS, translationCache: cache });
     const judge = new Judge();
     const trace = new HardwareTrace(machine, (event) => judge.add(event));
     const hypervisor = new Hypervisor(new RootModePort(machine), { slice, seed: slice });
-    const make = (image: Uint8Array): ReturnType<Hypervisor['createVm']> =>
-      hypervisor.createVm({ memory: MEMORY_BYTES, image, load: ORIGIN });
-    const vms = programs.map((program) => make(imageOf(program)));
-    const stores = make(storing);
+    const make = (image: Uint8Array, paging: 'nested' | 'shadow'): ReturnType<Hypervisor['createVm']> =>
+      hypervisor.createVm({ memory: MEMORY_BYTES, image, load: ORIGIN, paging });
+    const vms = programs.map((program) => make(imageOf(program), vpids ? 'nested' : 'shadow'));
+    const stores = make(storing, 'nested');
     hypervisor.run({ maxInstructions: 200_000 });
     trace.snapshot();
     return [
