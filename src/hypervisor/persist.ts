@@ -129,7 +129,9 @@ function vcpuState(
     pending: cpu.pending === null ? null : pendingEvent(cpu.pending),
     fields: names.map((field) => {
       const name = fieldName(field);
-      return [field, int32(fields[name], `vm.vcpu.fields.${name}`)];
+      // A VM with shadow paging has no PDPTE registers; its guest does not use PAE paging.
+      const value = fields[name] === undefined && name.startsWith('GUEST_PDPTE') ? 0 : fields[name];
+      return [field, int32(value, `vm.vcpu.fields.${name}`)];
     }),
   };
 }
