@@ -79,10 +79,9 @@ export class Mmu {
     this.#nested = nested;
     this.#faults = faults;
     faults.advancedInformation = this.#eptOptions.advancedInformation === true;
-    const watched = observer !== null;
     const regime = new Regime(registers, this.#eptOptions.physicalAddressBits);
     this.#regime = regime;
-    this.#translator = new Translator({ memory, registers, caches, counts, faults, walker, nested, regime, watched });
+    this.#translator = new Translator({ memory, registers, caches, counts, faults, walker, nested, regime, observer });
     memory.onPageFlagged((frame) => caches.fast.killWriteSlots(frame));
     this.selectContext();
   }

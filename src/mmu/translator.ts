@@ -3,7 +3,7 @@ import { CR3, CR4, CR4_PAE, CR4_PGE, PDPTE, SYSTEM_CONTEXT } from '../base/regis
 import { type FastContext, HELD_WRITES, NO_WRITES, UNPAGED, USER_CLASS, WRITE_HALF, WRITES } from './fast-tables.ts';
 import { type Faults, PF_FETCH, PF_PRESENT, PF_RESERVED, UNPAGED_RIGHTS } from './faults.ts';
 import type { Nested } from './nested.ts';
-import type { MmuCounts } from './observer.ts';
+import type { MmuCounts, MmuObserver } from './observer.ts';
 import { PDPTE_LEVEL, pageDirectory, pdpteHolds, pointerTable } from './pae.ts';
 import type { PhysicalMemory } from './physical-memory.ts';
 import { permitsData, type Regime } from './regime.ts';
@@ -34,8 +34,8 @@ export interface TranslatorParts {
   readonly walker: Walker;
   readonly nested: Nested;
   readonly regime: Regime;
-  /** Whether an observer wants to see each step of a walk. */
-  readonly watched: boolean;
+  /** May want to see each step of a walk, now or later. */
+  readonly observer: MmuObserver | null;
 }
 
 /** What one (VPID, EPTRTA) stands for in every store. */
@@ -71,6 +71,7 @@ export class Translator {
   readonly #structures: StructureCache | null;
   /** Null where somebody watches each step, or caches of table entries are part of every walk. */
   readonly #settled: SettledWalk | null;
+  readonly #observer: MmuObserver | null;
   readonly #regime: Regime;
   #space: Space;
   /** The spaces in force, and those that were before. */
@@ -96,7 +97,8 @@ export class Translator {
     this.#structures = cache(linearStructures);
     nested.structures = cache(eptStructures);
     this.#regime = parts.regime;
-    this.#settled = parts.watched || policy.stalest ? null : new SettledWalk(memory);
+    this.#settled = policy.stalest ? null : new SettledWalk(memory);
+    this.#observer = parts.observer;
     this.#space = linear.spaces.get(0, NO_EPT);
     this.context = caches.fast.select(0, NO_EPT, UNPAGED, null);
     this.#selectSpace();
@@ -284,7 +286,8 @@ export class Translator {
     let flags: number;
     let global: boolean;
     const { walkReferences } = this.#counts;
-    const settled = this.#settled;
+    // Who watches walks has to see each step of them.
+    const settled = this.#observer?.onPageWalkStep === undefined ? this.#settled : null;
     if (
       settled !== null &&
       this.#walkSettled(settled, page, access, nested) &&
