@@ -10,6 +10,13 @@ import type { Vm } from './vm.ts';
 
 const EVENT_BITS = 0x8000_0fff | 0; // valid, error code, type, vector: the same in both formats
 
+/** Exits that come between two instructions. */
+const BETWEEN_INSTRUCTIONS: ReadonlySet<number> = new Set([
+  EXIT.EXTERNAL_INTERRUPT,
+  EXIT.INTERRUPT_WINDOW,
+  EXIT.PREEMPTION_TIMER,
+]);
+
 /** Arranges the delivery of one event, the most urgent first, and an interrupt window for what has to wait.
  *  Returns whether an event will be delivered. */
 export function deliverPending(vm: Vm): boolean {
@@ -28,7 +35,8 @@ export function deliverPending(vm: Vm): boolean {
     const vector = vm.devices.acknowledge();
     vm.stats.interrupts++;
     if (vcpu.isVirtual8086) return deliverNow(vm, vector);
-    vcpu.resumeFlag = false;
+    // An exit because of a fault or of EPT saved RF = 1 whatever it was; one between two instructions saved what the guest has.
+    if (!BETWEEN_INSTRUCTIONS.has(vcpu.read(F.EXIT_REASON) & 0xffff)) vcpu.resumeFlag = false;
     vcpu.write(
       F.VM_ENTRY_INTERRUPTION_INFORMATION,
       INTERRUPTION_VALID | (INTERRUPTION_TYPE.EXTERNAL_INTERRUPT << 8) | vector,
