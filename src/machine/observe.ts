@@ -51,6 +51,9 @@ export class Observers {
     const onPageWalkStep: MmuObserver['onPageWalkStep'] = (step) => {
       for (const o of all) o.onPageWalkStep?.(step);
     };
+    const onDataAccess: MmuObserver['onDataAccess'] = (linear, bytes, write, physical) => {
+      for (const o of all) o.onDataAccess?.(linear, bytes, write, physical);
+    };
     const onFlush: MmuObserver['onFlush'] = (event, target) => {
       for (const o of all) o.onFlush?.(event, target);
     };
@@ -75,6 +78,9 @@ export class Observers {
         : null;
     if (watched('onPageWalkStep')) this.#walks.onPageWalkStep = onPageWalkStep;
     else delete this.#walks.onPageWalkStep;
+    if (watched('onDataAccess')) this.#walks.onDataAccess = onDataAccess;
+    else delete this.#walks.onDataAccess;
+    cpu.mmu.showsEachAccess = watched('onDataAccess');
     if (watched('onFlush')) this.#walks.onFlush = onFlush;
     else delete this.#walks.onFlush;
     this.#machine.onOwnership = watched('onOwnership') ? onOwnership : null;

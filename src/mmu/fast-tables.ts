@@ -53,6 +53,8 @@ export class FastTables {
   generation = 0;
   /** Pages that are never copied: each access to them takes the slow path. */
   watched: ReadonlySet<number> | null = null;
+  /** No page is. */
+  copiesNothing = false;
   #uses = 0;
   /** Frames that some write slot names, one byte each: the others need no search. */
   readonly #writable: Uint8Array;
@@ -115,7 +117,7 @@ export class FastTables {
 
   /** Copies a translation of one 4-KiB page of RAM. */
   fill(c: FastContext, page: number, frame: number, writes: number, global: boolean): void {
-    if (this.watched?.has(page)) return;
+    if (this.copiesNothing || this.watched?.has(page)) return;
     const T = this.T;
     const at = c.base + page;
     const e = (frame ^ page) << 12;

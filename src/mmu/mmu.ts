@@ -11,7 +11,7 @@ import { FlushAudit } from './flush-audit.ts';
 import type { Place } from './flush-path.ts';
 import { invalidate } from './invalidate.ts';
 import { Nested } from './nested.ts';
-import { type MmuCounts, type MmuObserver, newCounts, type TlbEvent } from './observer.ts';
+import { type MmuCounts, type MmuObserver, newCounts, type PageWalkStep, type TlbEvent } from './observer.ts';
 import { type MmuState, restoreMmu, saveMmu } from './persist.ts';
 import type { PhysicalMemory } from './physical-memory.ts';
 import type { TranslationCacheOptions } from './policy.ts';
@@ -295,6 +295,14 @@ export class Mmu {
     fast.clearAll();
   }
 
+  /** Whether every data access takes the slow path, so that an observer sees each of them. */
+  set showsEachAccess(on: boolean) {
+    const { fast } = this.caches;
+    if (fast.copiesNothing === on) return;
+    fast.copiesNothing = on;
+    fast.clearAll();
+  }
+
   // ------------------------------------------------------------------------------------------------ events (rows in invalidate.ts)
 
   /** MOV to CR3 took place. */
@@ -354,6 +362,16 @@ export class Mmu {
   physicalOf(linear: number, access: 'read' | 'write' | 'fetch' = 'read'): DebugTranslation {
     const wanted = access === 'write' ? WRITE : access === 'fetch' ? EXECUTE : READ;
     return this.#look(this.#translator.context.class, linear, wanted, null);
+  }
+
+  /** The same, each table entry on the way told. */
+  walkTo(
+    linear: number,
+    access: 'read' | 'write' | 'fetch',
+    onPageWalkStep: (step: PageWalkStep) => void,
+  ): DebugTranslation {
+    const wanted = access === 'write' ? WRITE : access === 'fetch' ? EXECUTE : READ;
+    return this.#look(this.#translator.context.class, linear, wanted, { onPageWalkStep });
   }
 
   #look(cls: number, linear: number, wanted: number, observer: MmuObserver | null): DebugTranslation {

@@ -13,6 +13,9 @@ export interface PageWalkStep {
 
 export interface MmuObserver {
   onPageWalkStep?(step: PageWalkStep): void;
+  /** A data access that does not fault, to one page: implicit ones, too, no fetches and no page walks. Watching it is slow: nothing is copied into
+   *  the fast tables. `physical`: its bus address. */
+  onDataAccess?(linear: number, bytes: number, write: boolean, physical: number): void;
   /** An event has killed what it kills. Fields of `target` that it does not use are 0. */
   onFlush?(event: TlbEvent, target: FlushTarget): void;
 }

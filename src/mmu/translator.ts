@@ -171,7 +171,10 @@ export class Translator {
     const e = this.#T[c.base + (access === WRITE ? WRITE_HALF : 0) + (linear >>> 12)];
     if ((e & 3) !== 1) return (e & -4096) ^ linear;
     const physical = this.translate(c, linear, access);
-    if (bytes > 0) this.onAccess?.(linear, bytes, access === WRITE);
+    if (bytes > 0) {
+      this.onAccess?.(linear, bytes, access === WRITE);
+      this.#observer?.onDataAccess?.(linear, bytes, access === WRITE, physical);
+    }
     return physical;
   }
 
