@@ -83,7 +83,13 @@ export function chooseControls(root: RootMode, paging: Paging): Controls {
   const hasSecondary = (primary & PRIMARY.ACTIVATE_SECONDARY_CONTROLS) !== 0;
   const chooseSecondary = (needed: number): number =>
     hasSecondary
-      ? choose('secondary processor-based', MSR.IA32_VMX_PROCBASED_CTLS2, SECONDARY, needed, SECONDARY.ENABLE_VPID)
+      ? choose(
+          'secondary processor-based',
+          MSR.IA32_VMX_PROCBASED_CTLS2,
+          SECONDARY,
+          needed,
+          SECONDARY.ENABLE_VPID | SECONDARY.ENABLE_RDTSCP,
+        )
       : 0;
   const withEpt = SECONDARY.ENABLE_EPT | SECONDARY.UNRESTRICTED_GUEST;
   const secondary = chooseSecondary(isNested ? withEpt : 0);

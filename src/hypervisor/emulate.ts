@@ -205,9 +205,11 @@ class Emulation {
       move(ECX, -1);
       if (count() === 0) return true; // the last iteration completes the instruction
       this.#vm.elapse(1);
-      if (this.#vm.time >= this.#vm.horizon || this.#memory.wroteWatched || !this.#isFlat()) break;
+      const isStepped = vcpu.debug.traps(vcpu.read(F.GUEST_RFLAGS));
+      if (isStepped) vcpu.debug.pendTrap();
+      if (isStepped || this.#vm.time >= this.#vm.horizon || this.#memory.wroteWatched || !this.#isFlat()) break;
     }
-    vcpu.endShadow();
+    vcpu.pauseRepetition();
     return false;
   }
 

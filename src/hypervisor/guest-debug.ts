@@ -1,7 +1,7 @@
 /** Debugging inside a guest: registers that no VMCS holds, and the traps of instructions that the hypervisor executes for it.
  *  Reference: SDM Vol. 3, "Debug Registers", "Guest Non-Register State" (pending debug exceptions). */
 
-import { CR4_DE, DEBUG_BS, DEBUG_ENABLED, DR6_FIXED, FLAG_RF, FLAG_TF } from '../base/registers.ts';
+import { CR4_DE, DEBUG_BS, DEBUG_ENABLED, DR6_FIXED, FLAG_TF } from '../base/registers.ts';
 import type { RootMode } from '../machine/root-mode.ts';
 import * as F from '../vmx/fields.ts';
 
@@ -71,11 +71,6 @@ export class GuestDebug {
     }
     if (hits !== 0) this.#pend(hits);
     return hits !== 0;
-  }
-
-  /** Between two iterations of a string instruction: RF is 1 while a trap is delivered. */
-  betweenIterations(): void {
-    this.#fields.write(F.GUEST_RFLAGS, this.#fields.read(F.GUEST_RFLAGS) | FLAG_RF);
   }
 
   #pend(bits: number): void {

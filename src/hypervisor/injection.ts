@@ -6,16 +6,18 @@ import { INTERRUPTION_ERROR_CODE, INTERRUPTION_TYPE, INTERRUPTION_VALID } from '
 import { EXIT } from '../vmx/exit-reasons.ts';
 import * as F from '../vmx/fields.ts';
 import { deliverThroughVectors } from './real/deliver.ts';
+import type { Vcpu } from './vcpu.ts';
 import type { Vm } from './vm.ts';
 
 const EVENT_BITS = 0x8000_0fff | 0; // valid, error code, type, vector: the same in both formats
 
-/** Exits that come between two instructions. */
-const BETWEEN_INSTRUCTIONS: ReadonlySet<number> = new Set([
-  EXIT.EXTERNAL_INTERRUPT,
-  EXIT.INTERRUPT_WINDOW,
-  EXIT.PREEMPTION_TIMER,
-]);
+/** The last exit came between two instructions. */
+function wasBetweenInstructions(vcpu: Vcpu): boolean {
+  const reason = vcpu.read(F.EXIT_REASON) & 0xffff;
+  if (reason === EXIT.EXCEPTION_OR_NMI)
+    return ((vcpu.read(F.VM_EXIT_INTERRUPTION_INFORMATION) >> 8) & 7) === INTERRUPTION_TYPE.NMI;
+  return reason === EXIT.EXTERNAL_INTERRUPT || reason === EXIT.INTERRUPT_WINDOW || reason === EXIT.PREEMPTION_TIMER;
+}
 
 /** Arranges the delivery of one event, the most urgent first, and an interrupt window for what has to wait.
  *  Returns whether an event will be delivered. */
@@ -35,8 +37,7 @@ export function deliverPending(vm: Vm): boolean {
     const vector = vm.devices.acknowledge();
     vm.stats.interrupts++;
     if (vcpu.isVirtual8086) return deliverNow(vm, vector);
-    // An exit because of a fault or of EPT saved RF = 1 whatever it was; one between two instructions saved what the guest has.
-    if (!BETWEEN_INSTRUCTIONS.has(vcpu.read(F.EXIT_REASON) & 0xffff)) vcpu.resumeFlag = false;
+    if (vcpu.isRestarting) vcpu.resumeFlag = false;
     vcpu.write(
       F.VM_ENTRY_INTERRUPTION_INFORMATION,
       INTERRUPTION_VALID | (INTERRUPTION_TYPE.EXTERNAL_INTERRUPT << 8) | vector,
@@ -51,6 +52,12 @@ function deliverNow(vm: Vm, vector: number): boolean {
   deliverThroughVectors(vm, vector);
   vm.vcpu.windowExiting = vm.interruptLine;
   return false;
+}
+
+/** What RF in the guest's EFLAGS means after an exit: one because of a fault or of EPT saved 1 whatever it was; one between two
+ *  instructions saved what the guest has (SDM Vol. 3, "Saving RIP, RSP, RFLAGS, and SSP"). */
+export function noteResumeFlag({ vcpu }: Vm): void {
+  vcpu.isRestarting = !wasBetweenInstructions(vcpu);
 }
 
 /** An exit cut the delivery of an event short: it is delivered again. Software interrupts are not, because EIP is still at

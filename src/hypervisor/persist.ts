@@ -18,6 +18,8 @@ export interface VcpuState {
   /** DR0 DR1 DR2 DR3 DR6. */
   debug: number[];
   halted: boolean;
+  /** RF is 1 for the sake of an instruction that is executed once more. */
+  restarting: boolean;
   pending: PendingEvent | null;
   /** Guest-state fields of the VMCS by their names. */
   fields: Record<string, number>;
@@ -55,6 +57,7 @@ export function saveVm(vm: Vm): VmState {
       cr2: vcpu.cr2,
       debug: [...vcpu.debug.registers],
       halted: vcpu.halted,
+      restarting: vcpu.isRestarting,
       pending: vcpu.pending,
       fields: Object.fromEntries(
         fieldsOf(vm).map((field) => [fieldName(field), vm.shadow?.guestField(field) ?? vcpu.read(field)]),
@@ -94,6 +97,7 @@ export function restoreVm(vm: Vm, state: Unvalidated<VmState>): void {
   vm.vcpu.cr2 = cpu.cr2;
   vm.vcpu.debug.registers.set(cpu.debug);
   vm.vcpu.halted = cpu.halted;
+  vm.vcpu.isRestarting = cpu.restarting;
   vm.vcpu.pending = cpu.pending;
   for (const [field, value] of cpu.fields) vm.vcpu.write(field, value);
   vm.idle = false;
@@ -126,6 +130,7 @@ function vcpuState(
     cr2: int32(cpu.cr2, 'vm.vcpu.cr2'),
     debug: list(cpu.debug, 'vm.vcpu.debug', 5, 5, int32),
     halted: boolean(cpu.halted, 'vm.vcpu.halted'),
+    restarting: boolean(cpu.restarting, 'vm.vcpu.restarting'),
     pending: cpu.pending === null ? null : pendingEvent(cpu.pending),
     fields: names.map((field) => {
       const name = fieldName(field);

@@ -5,7 +5,8 @@ import type { Reached, RootMode } from '../machine/root-mode.ts';
 import { ENTRY_FAILURE, EXIT, exitReasonText, vmErrorText } from '../vmx/exit-reasons.ts';
 import * as F from '../vmx/fields.ts';
 import { handlerFor } from './exits/index.ts';
-import { deliverPending, keepInterruptedEvent } from './injection.ts';
+import { GuestMsrs } from './guest-msrs.ts';
+import { deliverPending, keepInterruptedEvent, noteResumeFlag } from './injection.ts';
 import { guestRegisters } from './stop-reason.ts';
 import type { Vm } from './vm.ts';
 
@@ -34,17 +35,21 @@ export class Turn {
   readonly #root: RootMode;
   /** The processor's time-stamp counter minus the machine's virtual time. */
   readonly #hostTsc: number;
+  readonly #msrs: GuestMsrs;
 
   constructor(root: RootMode, hostTsc: number) {
     this.#root = root;
     this.#hostTsc = hostTsc;
+    this.#msrs = new GuestMsrs(root);
   }
 
   run(vm: Vm, limits: TurnLimits): TurnEnd {
     vm.stats.turns++;
     if (this.#root.vmptrst() !== vm.vcpu.vmcs) this.#root.vmptrld(vm.vcpu.vmcs);
     vm.vcpu.debug.load();
+    this.#msrs.load(vm);
     const end = this.#run(vm, limits);
+    this.#msrs.save(vm);
     vm.vcpu.debug.save();
     return end;
   }
@@ -114,6 +119,7 @@ export class Turn {
   #exited(vm: Vm, enteredAt: number): void {
     vm.vcpu.launched = true;
     vm.vcpu.saveGeneral();
+    noteResumeFlag(vm);
     vm.vcpu.cr2 = this.#root.getCr2();
     vm.elapse(this.#root.now() - enteredAt);
   }

@@ -50,6 +50,8 @@ export class Vcpu {
   /** Executed HLT and waits for an interrupt. */
   halted = false;
   pending: PendingEvent | null = null;
+  /** RF = 1 says only that the guest's instruction is executed once more: an interrupt that comes before it pushes 0. */
+  isRestarting = false;
   /** IOPL as the guest sees it, while its real-address mode is virtual-8086 mode in fact; −1: it is not. */
   virtualIopl = -1;
   /** The guest's CR3, where the VMCS holds that of shadow tables. */
@@ -164,6 +166,14 @@ export class Vcpu {
     const flags = this.read(F.GUEST_RFLAGS);
     const next = wanted ? flags | FLAG_RF : flags & ~FLAG_RF;
     if (next !== flags) this.write(F.GUEST_RFLAGS, next);
+  }
+
+  /** Between two iterations of a string instruction that the hypervisor carries out: what is delivered there pushes RF = 1 (SDM Vol. 1,
+   *  "RF … Resume flag"; Vol. 3, "Instruction-Breakpoint Exception Condition"). */
+  pauseRepetition(): void {
+    this.resumeFlag = true;
+    this.isRestarting = false;
+    this.endShadow();
   }
 
   /** Moves EIP behind an instruction of `length` bytes and ends what was shadowed during it. */

@@ -2,7 +2,7 @@
 import type { Unimplemented } from '../../src/base/errors.ts';
 import { AR_DB, CS, EIP, SEG_BASE } from '../../src/base/registers.ts';
 import { decode } from '../../src/cpu/decode.ts';
-import { plainModel } from '../../src/cpu/model.ts';
+import { defaultModel, type ProcessorModel } from '../../src/cpu/model.ts';
 import { rows } from '../../src/cpu/opcodes/index.ts';
 import { type CpuState, saveCpu } from '../../src/cpu/persist.ts';
 import type { Row } from '../../src/cpu/rows.ts';
@@ -69,7 +69,13 @@ function lengthOf(error: Unimplemented, codeSize: 2 | 4): number {
   return typeof i === 'string' ? 0 : i.length;
 }
 
-/** A bare machine with a processor without VMX, as guests have it. */
+/** The processor that a guest of the default machine has: the machine's, without VMX. */
+export const guestModel: ProcessorModel = {
+  ...defaultModel,
+  features: new Set([...defaultModel.features].filter((feature) => feature !== 'VMX')),
+};
+
+/** A bare machine with the processor that guests have. */
 export class Bare {
   readonly machine: Machine;
   readonly #line = new Line();
@@ -78,7 +84,7 @@ export class Bare {
   constructor(options: { memory?: number } = {}) {
     this.machine = new Machine({
       memory: options.memory ?? MEMORY_BYTES,
-      processor: plainModel,
+      processor: guestModel,
       serial: [this.#line],
       contexts: 8,
     });

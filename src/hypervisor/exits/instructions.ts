@@ -3,14 +3,18 @@
 import { EAX, EBX, ECX, EDX } from '../../base/registers.ts';
 import { UD } from '../../base/signal.ts';
 import type { RootMode } from '../../machine/root-mode.ts';
+import { PRIMARY, SECONDARY } from '../../vmx/controls.ts';
 import * as F from '../../vmx/fields.ts';
+import type { Vm } from '../vm.ts';
 import type { ExitHandler } from './handler.ts';
 
 const CPUID_FEATURES = 1;
 const CPUID_1_ECX_VMX = 1 << 5;
 const CPUID_HIGHEST_EXTENDED = 0x8000_0000;
+const CPUID_EXTENDED_FEATURES = 0x8000_0001;
+const CPUID_8000_0001_EDX_RDTSCP = 1 << 27;
 
-/** The guest's processor is the machine's, without VMX. */
+/** The guest's processor is the machine's, without VMX, and with RDTSCP only where a control enables it. */
 export const cpuid: ExitHandler = (vm, root) => {
   const { general } = vm.vcpu;
   const leaf = general[EAX];
@@ -18,9 +22,15 @@ export const cpuid: ExitHandler = (vm, root) => {
   general[EAX] = eax;
   general[EBX] = ebx;
   general[ECX] = effectiveLeaf(root, leaf >>> 0) === CPUID_FEATURES ? ecx & ~CPUID_1_ECX_VMX : ecx;
-  general[EDX] = edx;
+  general[EDX] = leaf >>> 0 === CPUID_EXTENDED_FEATURES && !hasRdtscp(vm) ? edx & ~CPUID_8000_0001_EDX_RDTSCP : edx;
   return 'done';
 };
+
+function hasRdtscp({ vcpu }: Vm): boolean {
+  const primary = vcpu.read(F.PRIMARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS);
+  if ((primary & PRIMARY.ACTIVATE_SECONDARY_CONTROLS) === 0) return false;
+  return (vcpu.read(F.SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS) & SECONDARY.ENABLE_RDTSCP) !== 0;
+}
 
 /** The leaf whose values CPUID returns: one that does not exist yields the highest basic one. */
 function effectiveLeaf(root: RootMode, leaf: number): number {

@@ -80,10 +80,7 @@ function stringIo(vm: Vm, qualification: number, port: number, size: AccessSize)
       vm.elapse(1);
       const isStepped = vcpu.debug.traps(vcpu.read(F.GUEST_RFLAGS));
       if (isStepped) vcpu.debug.pendTrap();
-      if (isStepped || hit) {
-        vcpu.debug.betweenIterations();
-        break;
-      }
+      if (isStepped || hit) break;
       const isAlarmDue = vm.clock.next <= vm.time; // the device may just have set it
       if (vm.time >= vm.horizon || isAlarmDue || memory.wroteWatched || vm.interruptLine || vm.stopReason !== null)
         break;
@@ -96,6 +93,6 @@ function stringIo(vm: Vm, qualification: number, port: number, size: AccessSize)
     else throw error;
     return 'resume';
   }
-  vcpu.endShadow();
+  vcpu.pauseRepetition();
   return 'resume'; // the processor executes the rest
 }

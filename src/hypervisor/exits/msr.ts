@@ -6,6 +6,7 @@ import type { RootMode } from '../../machine/root-mode.ts';
 import { IA32_FEATURE_CONTROL, IA32_VMX_BASIC } from '../../vmx/capabilities.ts';
 import { VM_ENTRY } from '../../vmx/controls.ts';
 import * as F from '../../vmx/fields.ts';
+import { isHeld } from '../guest-msrs.ts';
 import type { Vm } from '../vm.ts';
 import type { ExitHandler } from './handler.ts';
 
@@ -57,13 +58,13 @@ export const wrmsr: ExitHandler = (vm, root) => {
     vm.tscAdjust = (lo >>> 0) - vm.time;
     return 'done';
   }
-  // Let the processor judge the value, then give it its own back.
+  // Let the processor judge the value, then give it its own back, but where the guest's has to be in the processor.
   const own = isHidden(index) ? 'gp' : root.rdmsr(index);
   if (own === 'gp' || root.wrmsr(index, lo, hi) === 'gp') {
     vm.raise(GP, 0);
     return 'resume';
   }
-  root.wrmsr(index, own.lo, own.hi);
+  if (!isHeld(index)) root.wrmsr(index, own.lo, own.hi);
   if (index === IA32_DEBUGCTL) vm.vcpu.write(F.GUEST_IA32_DEBUGCTL, lo);
   else if (index === IA32_EFER && isEferLoaded(vm)) vm.vcpu.write(F.GUEST_IA32_EFER, lo);
   else vm.msrs.set(index, { lo, hi });
