@@ -56,6 +56,7 @@ export function emulateInstruction(vm: Vm): boolean {
     if (error instanceof CannotEmulate) return false;
     if (!(error instanceof GuestPageFault)) throw error;
     vm.vcpu.cr2 = error.linear | 0;
+    vm.shadow?.faulted(error.linear);
     vm.raise(PF, error.errorCode);
     return true;
   }

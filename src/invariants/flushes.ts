@@ -12,10 +12,13 @@ export class Flushes {
   readonly #pages = new Map<number, Map<number, number>>(); // VPID: linear pages
   readonly #invlpg = new Map<number, Map<number, number>>(); // VPID: linear pages that INVLPG named
   readonly #guestPages = new Map<number, Map<number, number>>(); // EPTRTA: guest-physical pages
+  /** Grows with each flush. */
+  version = 0;
   #everyVpid = 0;
   #everyRoot = 0;
 
   add(time: number, flush: Flush): void {
+    this.version++;
     const { event, vpid, eptrta, page, guestPage } = flush;
     switch (event) {
       case 'movToCr3':

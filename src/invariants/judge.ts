@@ -39,8 +39,12 @@ export class Judge {
   readonly #regimes = new Map<string, { time: number; regime: Regime }[]>();
   /** Entries that were found good, and since when they may exist. */
   readonly #good = new WeakMap<TlbEntry, Since>();
-  /** The same for reach: for which VM, by which state of ownership. */
-  readonly #within = new WeakMap<TlbEntry, { readonly vm: number; readonly version: number }>();
+  /** What stood when an entry was judged last: while it stands, so does the judgement. */
+  readonly #judged = new WeakMap<
+    TlbEntry,
+    { readonly vm: Running | null; readonly owned: number; readonly flushed: number }
+  >();
+  readonly #vms = new Map<string, Running>();
   #running: Running | null = null;
   #time = 0;
 
@@ -64,7 +68,7 @@ export class Judge {
         this.#flushes.add(time, event);
         break;
       case 'entry':
-        this.#running = { vmcs: event.vmcs, vpid: event.vpid, eptrta: event.eptp === -1 ? -1 : event.eptp >>> 12 };
+        this.#running = this.#vmOf(event.vmcs, event.vpid, event.eptp === -1 ? -1 : event.eptp >>> 12);
         break;
       case 'exit':
         this.#running = null;
@@ -102,8 +106,28 @@ export class Judge {
     return known.slice(Math.max(first, 0)).map(({ regime }) => regime);
   }
 
+  /** The same VM is the same object. */
+  #vmOf(vmcs: number, vpid: number, eptrta: number): Running {
+    const key = `${vmcs}/${vpid}/${eptrta}`;
+    const known = this.#vms.get(key) ?? { vmcs, vpid, eptrta };
+    this.#vms.set(key, known);
+    return known;
+  }
+
   #check(entry: TlbEntry): void {
-    this.#checkReach(entry);
+    const last = this.#judged.get(entry);
+    const vm = this.#running;
+    const owned = this.ownership.version;
+    const flushed = this.#flushes.version;
+    if (last?.vm === vm && last.owned === owned && last.flushed === flushed) return;
+    const before = this.violations.length;
+    if (last?.vm !== vm || last.owned !== owned) this.#checkReach(entry);
+    if (last?.flushed !== flushed) this.#checkOrigin(entry);
+    if (this.violations.length === before) this.#judged.set(entry, { vm, owned, flushed });
+    else this.#judged.delete(entry);
+  }
+
+  #checkOrigin(entry: TlbEntry): void {
     const since = this.#flushes.since(entry);
     const good = this.#good.get(entry);
     if (good?.guest === since.guest && good.ept === since.ept) return; // more versions can only add to what can be derived
@@ -182,9 +206,6 @@ export class Judge {
     if (running === null || entry.eptrta !== running.eptrta) return;
     if (entry.kind !== 'linear' && entry.kind !== 'guest-physical') return;
     if (entry.kind === 'linear' && entry.vpid !== running.vpid) return;
-    const known = this.#within.get(entry);
-    const { version } = this.ownership;
-    if (known?.vm === running.vmcs && known.version === version) return;
     const rights = entry.kind === 'linear' ? entry.rights & entry.eptRights & 7 : entry.rights & 7;
     for (let frame = entry.frame; frame < entry.frame + 2 ** entry.shift; frame++) {
       const allowed = this.ownership.allowed(running.vmcs, frame);
@@ -195,7 +216,6 @@ export class Judge {
       this.#tell(property, `VM ${hex(running.vmcs)} reaches frame ${hex(frame)}, ${past}: ${describe(entry)}`);
       return;
     }
-    this.#within.set(entry, { vm: running.vmcs, version });
   }
 }
 

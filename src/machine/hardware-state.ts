@@ -7,12 +7,18 @@ import type { TlbEntry } from './trace-event.ts';
 
 const KINDS = ['linear', 'guest-physical', 'directory', 'ept-directory'] as const;
 const PAGE_NUMBER = 0x0fff_ffff;
-const KEYS = 0x8000_0000;
+
+/** What a tag had when it was looked at last. */
+interface Known {
+  readonly changes: number;
+  readonly id: number;
+  readonly entries: ReadonlyMap<number, TlbEntry>;
+}
 
 /** Reads the caches again and again. An entry that has not changed since the last time is the same object. */
 export class CachedTranslations {
   readonly #mmu: Mmu;
-  #last: readonly Map<number, TlbEntry>[] = KINDS.map(() => new Map());
+  readonly #known = new WeakMap<Tag, Known>();
 
   constructor(mmu: Mmu) {
     this.#mmu = mmu;
@@ -21,19 +27,30 @@ export class CachedTranslations {
   /** Every translation and table entry that the processor may use, in the order of the stores. */
   read(): TlbEntry[] {
     const { linear, guestPhysical, linearStructures, eptStructures } = this.#mmu.caches;
-    const now = KINDS.map(() => new Map<number, TlbEntry>());
+    const all: TlbEntry[] = [];
     [linear, guestPhysical, linearStructures, eptStructures].forEach((store, n) => {
       for (const { plain, global } of store.spaces.all())
-        for (const tag of [plain, global])
-          for (const e of store.entries(tag)) {
-            const fresh = entryOf(store, n, tag, e);
-            const key = tag.id * KEYS + store.saved(e, 0)[1];
-            const old = this.#last[n].get(key);
-            now[n].set(key, old !== undefined && same(old, fresh) ? old : fresh);
-          }
+        for (const tag of [plain, global]) {
+          if (tag.count === 0) continue;
+          for (const entry of this.#entriesOf(store, n, tag)) all.push(entry);
+        }
     });
-    this.#last = now;
-    return now.flatMap((entries) => [...entries.values()]);
+    return all;
+  }
+
+  #entriesOf(store: LinearStore, n: number, tag: Tag): Iterable<TlbEntry> {
+    const { changes, id } = tag;
+    const last = this.#known.get(tag);
+    if (last?.changes === changes && last.id === id) return last.entries.values();
+    const entries = new Map<number, TlbEntry>();
+    for (const e of store.entries(tag)) {
+      const fresh = entryOf(store, n, tag, e);
+      const key = store.saved(e, 0)[1];
+      const old = last?.entries.get(key);
+      entries.set(key, old !== undefined && same(old, fresh) ? old : fresh);
+    }
+    this.#known.set(tag, { changes, id, entries });
+    return entries.values();
   }
 }
 
@@ -57,7 +74,7 @@ function entryOf(store: LinearStore, n: number, tag: Tag, e: number): TlbEntry {
   };
 }
 
-/** Entries of the same tag and key. A tag without a limit keeps its number when it is emptied, so the rest is compared. */
+/** Entries of the same tag and key. A tag stays when it is emptied, so the rest is compared. */
 const same = (a: TlbEntry, b: TlbEntry): boolean =>
   a.frame === b.frame &&
   a.guestFrame === b.guestFrame &&

@@ -101,6 +101,7 @@ export class PageStore implements LinearStore {
     words[e + FLAGS] = flags | (guestFrame << 12);
     words[e + MASK] = 0;
     tag.count++;
+    tag.changes++;
     if (shift !== SHIFT_4K) tag.large++;
     if ((flags & ENTRY_PIECE) !== 0) tag.pieces++;
     return e;
@@ -111,6 +112,7 @@ export class PageStore implements LinearStore {
     this.#drop(e);
     this.#words[e] = 0;
     tag.count--;
+    tag.changes++;
     if (this.shift(e) !== SHIFT_4K) tag.large--;
     if ((this.#words[e + FLAGS] & ENTRY_PIECE) !== 0) tag.pieces--;
   }
@@ -121,6 +123,7 @@ export class PageStore implements LinearStore {
 
   retire(tag: Tag): void {
     tag.count = tag.large = tag.pieces = 0;
+    tag.changes++;
     if (++tag.generation !== GENERATIONS) return;
     for (const leaf of tag.leaves) if (leaf !== 0) this.#words.fill(0, leaf, leaf + LEAF);
     tag.generation = 1;
@@ -211,6 +214,7 @@ export class PageStore implements LinearStore {
     const words = this.#words;
     const before = this.flagsOf(e);
     tag.pieces += (flags & ENTRY_PIECE ? 1 : 0) - (before & ENTRY_PIECE ? 1 : 0);
+    tag.changes++;
     let now = flags;
     if ((words[e + FRAME] & FRAME_MASK) !== frame || ((before ^ flags) & ~(ENTRY_DIRTY | ENTRY_FETCHED)) !== 0) {
       this.#drop(e);

@@ -19,6 +19,8 @@ export interface Tag {
   large: number;
   /** Entries among them that are pieces of a larger page. */
   pieces: number;
+  /** Grows whenever one of them comes, goes or becomes another. */
+  changes: number;
   /** In a store by page (page-store.ts): where its leaves are, 0 where there is none; what its live records bear, never 0. */
   leaves: Int32Array;
   generation: number;
@@ -38,6 +40,7 @@ export const newTag = (vpid: number, eptrta: number, global: boolean, id: number
   count: 0,
   large: 0,
   pieces: 0,
+  changes: 0,
   leaves: NO_LEAVES as Int32Array,
   generation: 1,
 });

@@ -180,6 +180,7 @@ export class Store implements LinearStore {
       this.#free = tag.head;
     }
     tag.head = tag.tail = -1;
+    tag.changes++;
     tag.count = tag.large = tag.pieces = 0;
     tag.id = this.spaces.takeId();
   }
@@ -275,6 +276,7 @@ export class Store implements LinearStore {
     const kept = ENTRY_DIRTY | ENTRY_FETCHED;
     const tag = this.#tagOf[e];
     tag.pieces += (flags & ENTRY_PIECE ? 1 : 0) - (this.flags[e] & ENTRY_PIECE ? 1 : 0);
+    tag.changes++;
     if (this.frame[e] !== frame || ((this.flags[e] ^ flags) & ~kept) !== 0) {
       this.#drop(e);
       this.mask[e] = 0;
@@ -325,6 +327,7 @@ export class Store implements LinearStore {
     else tag.tail = e;
     tag.head = e;
     tag.count++;
+    tag.changes++;
     if (this.key[e] >= CODE_2M) {
       tag.large++;
       if (this.key[e] >= CODE_1G) this.#huge = true;
@@ -342,6 +345,7 @@ export class Store implements LinearStore {
     if (next >= 0) this.#previous[next] = previous;
     else tag.tail = previous;
     tag.count--;
+    tag.changes++;
     if (this.key[e] >= CODE_2M) tag.large--;
     if ((this.flags[e] & ENTRY_PIECE) !== 0) tag.pieces--;
   }

@@ -235,8 +235,8 @@ export const PLANTED: readonly PlantedFault[] = [
   fault(
     'INVLPG leaves a table out of date',
     'hypervisor/shadow/pager.ts',
-    'if (table?.unsync) syncLeaf(s, table, tableIndex(linear), false);',
-    '',
+    'this.stats.invlpgs++;\n    syncPage(this.#state, linear);',
+    'this.stats.invlpgs++;',
   ),
   fault(
     'the pager takes rings for equal when CR0.WP is 0',

@@ -88,6 +88,7 @@ function stringIo(vm: Vm, qualification: number, port: number, size: AccessSize)
   } catch (error) {
     if (error instanceof GuestPageFault) {
       vcpu.cr2 = error.linear | 0;
+      vm.shadow?.faulted(error.linear);
       vm.raise(PF, error.errorCode);
     } else if (error instanceof CannotEmulate) vm.stop('unsupported', `string I/O with ${error.message}`);
     else throw error;

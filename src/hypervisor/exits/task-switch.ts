@@ -105,6 +105,7 @@ function fail(vm: Vm, root: RootMode, event: Vectored | null, error: unknown): v
   if (error instanceof CannotEmulate) vm.stop('unsupported', `task switch with ${error.message}`);
   else if (error instanceof GuestPageFault) {
     vm.vcpu.cr2 = error.linear | 0;
+    vm.shadow?.faulted(error.linear);
     raiseDuring(vm, root, event, PF, error.errorCode);
   } else if (error instanceof GuestFault) raiseDuring(vm, root, event, error.vector, error.errorCode);
   else throw error;

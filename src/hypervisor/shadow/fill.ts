@@ -8,7 +8,7 @@ import { setFlags, walkGuest } from './guest-walk.ts';
 import { guestEntry, leafFor, setLeaf } from './leaves.ts';
 import { makeRoom, tableOf, zap } from './room.ts';
 import type { ShadowState } from './state.ts';
-import { unsyncFrame } from './sync.ts';
+import { syncPage, unsyncFrame } from './sync.ts';
 import type { ShadowTable } from './tables.ts';
 
 /** What came of a page fault; anything from 0 up is the error code of a #PF of the guest's own. */
@@ -36,6 +36,7 @@ export function handleFault(s: ShadowState, linear: Linear, errorCode: number, i
     const walk = walkGuest(s.guest, s.registers, linear, errorCode, isSpared);
     if (walk.fault >= 0) {
       s.stats.trueFaults++;
+      syncPage(s, linear);
       return walk.fault;
     }
     setFlags(s.guest, walk, isWrite);

@@ -20,8 +20,7 @@ import type { GuestMemory } from '../guest-memory.ts';
 import { enterVirtual8086, leaveVirtual8086, realField } from '../real/state.ts';
 import type { Vcpu } from '../vcpu.ts';
 import { audit } from './audit.ts';
-import { childOf } from './directories.ts';
-import { directoryIndex, ENTRY_BYTES, frameOf, PAGE_BYTES, tableIndex } from './entries.ts';
+import { ENTRY_BYTES, frameOf, PAGE_BYTES } from './entries.ts';
 import { handleFault } from './fill.ts';
 import { FlushList } from './flush.ts';
 import { type Phase, phaseFor, writeRegisters } from './modes.ts';
@@ -31,7 +30,7 @@ import * as role from './role.ts';
 import { makeRoom, tableOf, zap, zapAll } from './room.ts';
 import type { ShadowState } from './state.ts';
 import { type StandIns, Step } from './step.ts';
-import { noteWrite, syncLeaf, syncRoot } from './sync.ts';
+import { noteWrite, syncPage, syncRoot } from './sync.ts';
 import { type ShadowTable, ShadowTables } from './tables.ts';
 
 /** Page faults that one instruction may take, with the event that it delivers. */
@@ -135,11 +134,13 @@ export class ShadowPager {
 
   /** INVLPG: the entry for this address is as in the guest's tables again. */
   invlpg(linear: Linear): void {
-    const s = this.#state;
     this.stats.invlpgs++;
-    s.flush.page(linear);
-    const table = s.root === null ? null : childOf(s, s.root, directoryIndex(linear));
-    if (table?.unsync) syncLeaf(s, table, tableIndex(linear), false);
+    syncPage(this.#state, linear);
+  }
+
+  /** The hypervisor has found that the guest faults there: what is cached of the page is gone. */
+  faulted(linear: Linear): void {
+    syncPage(this.#state, linear);
   }
 
   /** Just before the guest runs. */

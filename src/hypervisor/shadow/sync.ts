@@ -4,8 +4,9 @@
  *  step ("unsync") and be written without exits, until the guest executes INVLPG, loads CR3 or changes the paging mode.
  *  Reference: SDM Vol. 3, "Recommended Invalidation", "Optional Invalidation". */
 
-import { checkLink } from './directories.ts';
-import { ENTRIES, frameOf } from './entries.ts';
+import type { Linear } from '../../base/address.ts';
+import { checkLink, childOf } from './directories.ts';
+import { directoryIndex, ENTRIES, frameOf, tableIndex } from './entries.ts';
 import { guestEntry, isForSupervisor, leafFor, protect, setLeaf } from './leaves.ts';
 import type { ShadowState } from './state.ts';
 import type { ShadowTable } from './tables.ts';
@@ -30,6 +31,14 @@ export function syncTable(s: ShadowState, table: ShadowTable): void {
     if (table.isDirectory) checkLink(s, table, index);
     else syncLeaf(s, table, index, false);
   }
+}
+
+/** The entry for a linear address is as in the guest's table again, and the processor looks it up anew: INVLPG asks for that, and so does
+ *  a page fault of the guest (SDM Vol. 3, "Operations that Invalidate TLBs and Paging-Structure Caches"). */
+export function syncPage(s: ShadowState, linear: Linear): void {
+  s.flush.page(linear);
+  const table = s.root === null ? null : childOf(s, s.root, directoryIndex(linear));
+  if (table?.unsync) syncLeaf(s, table, tableIndex(linear), false);
 }
 
 /** Every table of one frame of the guest. */
