@@ -1,21 +1,7 @@
 /** Executes one guest instruction that touches an address where the guest has no memory: reads yield all ones, writes are
  *  dropped. Covers the instructions with which kernels look at memory; for everything else there is float.ts. */
 
-import {
-  AR_DB,
-  ARITHMETIC_FLAGS,
-  CR0_PE,
-  DS,
-  EAX,
-  ECX,
-  EDI,
-  ES,
-  ESI,
-  ESP,
-  FLAG_DF,
-  FLAG_VM,
-  ZERO,
-} from '../base/registers.ts';
+import { AR_DB, ARITHMETIC_FLAGS, DS, EAX, ECX, EDI, ES, ESI, ESP, FLAG_DF, ZERO } from '../base/registers.ts';
 import { PF, UD } from '../base/signal.ts';
 import { decode, type Instruction } from '../machine/decoder.ts';
 import * as F from '../vmx/fields.ts';
@@ -115,8 +101,8 @@ class Emulation {
 
   #decode(): Instruction {
     const { vcpu } = this.#vm;
-    const protectedMode = (vcpu.cr0 & CR0_PE) !== 0 && (vcpu.read(F.GUEST_RFLAGS) & FLAG_VM) === 0;
-    const codeSize = protectedMode && vcpu.read(F.GUEST_CS_ACCESS_RIGHTS) & AR_DB ? 4 : 2;
+    // CS.D counts in real-address mode, too: CS keeps its descriptor from protected mode until it is loaded.
+    const codeSize = vcpu.read(F.GUEST_CS_ACCESS_RIGHTS) & AR_DB ? 4 : 2;
     const at = (vcpu.read(F.GUEST_CS_BASE) + vcpu.read(F.GUEST_RIP)) >>> 0;
     const bytes = this.#memory.fetch(at, LONGEST);
     const i = decode(bytes, 0, bytes.length, codeSize);

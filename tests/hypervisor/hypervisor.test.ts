@@ -332,6 +332,27 @@ timer:  mov eax, 0x13131313
     expect(output.split('\n')).toEqual(['00000000', '00000011', '00000031', '00000011', '00000000', '13131313', '']);
   });
 
+  test('code of 32 bits goes on with 32 bits when it leaves protected mode, where there is no memory, too', () => {
+    const image = program(`
+        call setup
+        mov ecx, cr0
+        mov eax, ecx
+        and eax, ~1
+        mov edx, 0xc0000000
+        mov esi, 5
+        mov cr0, eax
+        add esi, [edx + 0x10002]    ; as 16-bit code: ADD SI, [BP + SI + 2], ADD [BX + DI], AX
+        mov cr0, ecx
+        mov eax, esi
+        call print_hex
+        jmp off
+timer:
+`);
+    const { vm, ...nested } = runNested(image);
+    expect(nested.output).toBe('00000004\n'); // 5 plus all ones
+    expect(nested).toEqual(runBare(image));
+  });
+
   test('one VM ends with a triple fault, another with a debug exit; the third is not disturbed', () => {
     const { hypervisor, add, outcome } = world({ slice: 100 });
     const faulty = add(kernel('mischief'), { commandLine: 'triple-fault' });
