@@ -3,17 +3,11 @@
 
 %define SUBJECT "ept"
 %include "suite.inc"
+%include "ept.inc"
 
-PROC2_UNRESTRICTED equ 1 << 7
-READ            equ 1
-WRITE           equ 2
-FETCH           equ 4
-LINEAR_VALID    equ 0x80
-FINAL           equ 0x100
-BITS_OF_ALL     equ 0x1ff               ; further bits depend on the processor
 VICTIM          equ PLAYGROUND
-VICTIM_ENTRY    equ EPT_LEVEL_1 + ((VICTIM - 0x200000) >> 12) * 8
-DIRECTORY_ENTRY equ EPT_LEVEL_1 + ((DIRECTORY - 0x200000) >> 12) * 8
+VICTIM_ENTRY    equ EPT_ENTRY(VICTIM)
+DIRECTORY_ENTRY equ EPT_ENTRY(DIRECTORY)
 
 %macro victim 1                         ; the EPT entry of the page becomes: its frame and these bits. Changes EAX and ECX
         mov dword [VICTIM_ENTRY], VICTIM + (%1)
@@ -27,28 +21,8 @@ DIRECTORY_ENTRY equ EPT_LEVEL_1 + ((DIRECTORY - 0x200000) >> 12) * 8
 %endmacro
 
 subject:
-        mov eax, PROC2_EPT
-        call allowed_secondary
-        jz .ept
-        line "SKIP no EPT"
-        ret
-.ept:   call make_ept
-        get PROC_CONTROLS
-        or eax, PROC_SECONDARY
-        mov ecx, eax
-        mov eax, PROC_CONTROLS
-        vmwrite eax, ecx
-        mov ecx, MSR_VMX_PROCBASED_CTLS2
-        mov edx, PROC_CONTROLS_2
-        mov eax, PROC2_EPT
-        call set_controls
-        mov ecx, [type]
-        shr ecx, 3
-        or ecx, EPT_LEVEL_4 + (3 << 3)
-        mov eax, EPT_POINTER
-        vmwrite eax, ecx
-        set EPT_POINTER + 1, 0
-
+        needs_secondary PROC2_EPT, "SKIP no EPT"
+        call ept_on
         test_name "with everything allowed nothing happens"
         mov eax, [type]
         or [VICTIM_ENTRY], eax
@@ -221,12 +195,7 @@ subject:
 give:   or eax, [rights]
         or eax, VICTIM
         mov [VICTIM_ENTRY], eax
-; All translations of the guest are forgotten.
-forget: push eax
-        mov eax, 2
-        invept eax, [nothing]
-        pop eax
-        ret
+        jmp forget
 misconfigured:
         call give
         guest_at guest_reads
@@ -245,37 +214,7 @@ check_violation:
         and eax, BITS_OF_ALL & ~0x40    ; bit 6 depends on the processor
         jmp compare
 
-; Guest-physical = host-physical: 2-MiB pages for all of 1 GiB but the 2 MiB at 20_0000h, which have a table.
-make_ept:
-        mov ecx, MSR_VMX_EPT_VPID_CAP
-        rdmsr
-        test eax, EPT_CAP_WRITE_BACK
-        jz .type
-        mov dword [type], EPT_WRITE_BACK
-.type:  mov dword [EPT_LEVEL_4], EPT_LEVEL_3 + EPT_ALL
-        mov dword [EPT_LEVEL_3], EPT_LEVEL_2 + EPT_ALL
-        mov edi, EPT_LEVEL_2
-        mov eax, LARGE + EPT_ALL
-        or eax, [type]
-.large: mov [edi], eax
-        add eax, 0x200000
-        add edi, 8
-        cmp edi, EPT_LEVEL_2 + PAGE
-        jb .large
-        mov dword [EPT_LEVEL_2 + 8], EPT_LEVEL_1 + EPT_ALL
-        mov edi, EPT_LEVEL_1
-        mov eax, 0x200000 + EPT_ALL
-        or eax, [type]
-.small: mov [edi], eax
-        add eax, PAGE
-        add edi, 8
-        cmp edi, EPT_LEVEL_1 + PAGE
-        jb .small
-        ret
-
-        align 16
-nothing:        dd 0, 0, 0, 0
-type:           dd 0
+        align 4
 rights:         dd 0
 wanted:         dd 0
 guest_reads:

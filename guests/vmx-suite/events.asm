@@ -3,6 +3,7 @@
 
 %define SUBJECT "events"
 %include "suite.inc"
+%include "guest-events.inc"
 
 DIVIDE          equ 0
 BREAKPOINT      equ 3
@@ -175,50 +176,6 @@ subject:
         ret
 
 IDT_VECTORING_ERROR_CODE equ 0x440a
-
-; Gates 0 to 33 lead to stubs that report: EAX = vector, EBX = the EIP that was pushed, ECX = error code.
-make_guest_idt:
-        mov edi, GUEST_IDT
-        mov eax, guest_stubs
-        xor ecx, ecx
-.gate:  mov [edi], ax
-        mov word [edi + 2], KERNEL_CODE
-        mov word [edi + 4], GATE_USER
-        push eax
-        shr eax, 16
-        mov [edi + 6], ax
-        pop eax
-        add eax, 16
-        add edi, 8
-        inc ecx
-        cmp ecx, 34
-        jb .gate
-        set GUEST_IDTR_BASE, GUEST_IDT
-        ret
-
-%macro guest_stub 1
-        align 16
-        mov eax, %1
-        jmp near guest_event
-%endmacro
-        align 16
-guest_stubs:
-%assign v 0
-%rep 34
-        guest_stub v
-%assign v v + 1
-%endrep
-guest_event:
-        cmp eax, 8
-        je .code
-        cmp eax, 10
-        jb .none
-        cmp eax, 14
-        ja .none
-.code:  pop ecx
-.none:  pop ebx
-        vmcall
-        jmp guest_halts
 
 guest_ud:
         ud2

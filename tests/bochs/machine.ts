@@ -26,8 +26,10 @@ export interface BochsOptions {
   readonly model: string;
   /** The run ends as soon as the output contains this … */
   readonly until: RegExp;
-  /** … or after so many seconds. */
+  /** … or after so many seconds … */
   readonly seconds: number;
+  /** … or if it has printed something, and then nothing more for so many seconds. */
+  readonly silence: number;
 }
 
 /** What an image prints on COM1. */
@@ -71,8 +73,15 @@ boot: cdrom
       ended = true;
     });
     const output = (): string => readFileSync(file('com1'), 'latin1');
-    for (let n = 0; n < options.seconds && !ended && !options.until.test(output()); n++)
+    let printed = 0;
+    let silence = 0;
+    for (let n = 0; n < options.seconds && !ended && !options.until.test(output()); n++) {
       await new Promise((resolve) => setTimeout(resolve, 1000));
+      const { length } = output();
+      silence = length === printed && length > 0 ? silence + 1 : 0;
+      if (silence >= options.silence) break;
+      printed = length;
+    }
     if (!ended && child.pid !== undefined) process.kill(-child.pid);
     return output();
   } finally {

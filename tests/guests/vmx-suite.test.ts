@@ -10,6 +10,8 @@ const TESTS: Readonly<Record<string, number>> = {
   bitmaps: 26,
   'control-registers': 27,
   controls: 25,
+  debugging: 105,
+  'descriptor-tables': 30,
   ept: 32,
   events: 45,
   fields: 14,
@@ -17,10 +19,19 @@ const TESTS: Readonly<Record<string, number>> = {
   halted: 8,
   'host-state': 20,
   intercepts: 31,
+  interrupts: 24,
   invalidation: 21,
   lifecycle: 20,
+  'monitor-trap': 50,
   'msr-areas': 0, // needs the SYSENTER registers
+  nmi: 43,
+  'pause-loop': 13,
+  pml: 42,
   pointers: 21,
+  'shadow-vmcs': 42,
+  tsc: 23,
+  'virtualization-exceptions': 41,
+  'vm-functions': 37,
   vmxon: 32,
   windows: 22,
 };
@@ -67,7 +78,8 @@ test('what fails on Bochs is a test of its image, and is explained', () => {
   const records = guestFile(`${FOLDER}/bochs.txt`).split('\n');
   for (const record of records.filter((line) => line !== '' && !line.startsWith('#'))) {
     const [, name, title] = /^([a-z-]+): (?:hangs: )?(.+)$/.exec(record) ?? [];
-    expect(guestFile(`${FOLDER}/${name}.asm`)).toContain(`test_name "${title}"`);
-    expect(page).toContain(title);
+    const source = guestFile(`${FOLDER}/${name}.asm`);
+    if (title !== '*') expect(source.includes(`test_name "${title}"`) || source.includes(`, "${title}", `)).toBe(true);
+    expect(page).toContain(title === '*' ? `\`${name}\`: all` : title);
   }
 });
