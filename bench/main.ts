@@ -11,10 +11,9 @@ import { exits } from './suites/exits.ts';
 import { interpreter } from './suites/interpreter.ts';
 import { micro } from './suites/micro.ts';
 import { nested } from './suites/nested.ts';
-import { paging } from './suites/paging.ts';
 import type { Suite, SuiteResult } from './suites/suite.ts';
 
-const SUITES: readonly Suite[] = [interpreter, nested, exits, paging, micro];
+const SUITES: readonly Suite[] = [interpreter, nested, exits, micro];
 const FEWEST_RUNS = 5;
 
 const tell = (line: string): void => console.error(line);

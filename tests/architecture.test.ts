@@ -43,6 +43,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'machine/root-mode.ts',
     'machine/loader/**',
   ],
+  // Models and measures: what a machine and the hypervisor on it do, watched from outside.
+  bench: ['base', 'mmu', 'cpu', 'asm', 'vmx', 'devices', 'machine', 'hypervisor'],
   snapshot: ['base', 'mmu', 'cpu', 'asm', 'vmx', 'devices', 'machine', 'hypervisor'],
   debug: ['base', 'mmu', 'cpu', 'asm', 'vmx', 'devices', 'machine', 'hypervisor', 'snapshot'],
   // Judges by plain data: types of events and states, and a walker of its own.

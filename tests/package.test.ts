@@ -105,3 +105,11 @@ test('its command boots a guest that comes with it', () => {
   expect(node(command, 'run', 'hello')).toBe('hello from ring 0\n');
   expect(node(command, '--version').trim()).toBe(MANIFEST.version);
 });
+
+test('its command finds the workloads of its benchmark', () => {
+  const command = join(installed, MANIFEST.bin.ringlet);
+  const charts = join(folder, 'charts');
+  const options = ['--only', 'syscall', '--rounds', '1', '--seeds', '1', '--charts', charts];
+  expect(node(command, 'bench', 'paging', ...options)).toMatch(/\| syscall 4M +\| nested 2M +\|/);
+  expect(readFileSync(join(charts, 'slowdown-2013-4K.svg'), 'utf8')).toMatch(/^<svg /);
+});

@@ -2,7 +2,12 @@
 %include "paging.inc"
 UPDATES         equ 32768
 
-setup:  ret
+setup:  mov edi, ARENA
+        mov ecx, 32 * 256
+.page:  mov [edi], ecx
+        add edi, PAGE
+        loop .page
+        ret
 round:  mov ecx, UPDATES
         mov eax, [seed]
 .next:  imul eax, eax, 1664525

@@ -2,7 +2,12 @@
 %include "paging.inc"
 KEYS            equ 8192
 
-setup:  ret
+setup:  mov edi, ARENA
+        mov ecx, 4 * 256
+.page:  mov dword [edi], 0
+        add edi, PAGE
+        loop .page
+        ret
 round:  mov ecx, KEYS
         mov eax, [seed]
 .key:   imul eax, eax, 1103515245

@@ -1,4 +1,4 @@
-; stride: one word of each of PAGES pages in turn, 32,768 accesses a round.
+; stride: one word of each of PAGES pages in turn, in another line of each, 32,768 accesses a round.
 %include "paging.inc"
 %ifndef PAGES
 %define PAGES 4096
@@ -10,8 +10,11 @@ round:  mov ecx, ACCESSES
         xor edx, edx
         xor eax, eax
 .touch: mov ebx, edx
-        shl ebx, 12
-        add eax, [ARENA + ebx]
+        and ebx, 63
+        mov esi, edx
+        shl ebx, 6
+        shl esi, 12
+        add eax, [ARENA + ebx + esi]
         inc edx
         cmp edx, PAGES
         jb .next

@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { InvalidInput } from '../base/errors.ts';
 import { processorModels } from '../cpu/model.ts';
 import { asm } from './commands/asm.ts';
+import { type BenchOptions, bench } from './commands/bench.ts';
 import { demo } from './commands/demo.ts';
 import { disasm } from './commands/disasm.ts';
 import { type ExplainOptions, explain } from './commands/explain.ts';
@@ -115,6 +116,13 @@ export function planCommand(image: string | undefined, all: RunCommandOptions): 
 
 const collect = (value: string, before: string[] = []): string[] => [...before, value];
 
+const BENCH_HELP = `
+Each workload is a small kernel with a fixed amount of work. It runs on the bare machine, with shadow paging, and with EPT pages of 4 KiB and of
+2 MiB. The counts are the same on every host; cycles are intervals under a model that docs/paging-benchmark.md states.
+
+Example:
+  ringlet bench paging --only protect,stride --charts charts`;
+
 /** `onStatus`: what the process is to exit with. */
 export function makeProgram(onStatus: (status: number) => void): Command {
   const program = quiet(new Command('ringlet'))
@@ -211,6 +219,20 @@ Example:
     .option('--max-instructions <n>', 'give up after so many instructions (default: 100000000)')
     .addHelpText('after', EXPLAIN_HELP)
     .action(async (input: string, options: ExplainOptions) => onStatus(await explain(input, options)));
+
+  program
+    .command('bench')
+    .summary('compare shadow and nested paging')
+    .description('Runs benchmark SUITE and prints what came out. There is one: paging, shadow against nested paging.')
+    .argument('<suite>', 'paging')
+    .option('--only <list>', 'workloads whose names contain one of these words, separated by commas')
+    .option('--rounds <n>', 'rounds of each workload that are counted (default: 2)')
+    .option('--seeds <n>', 'how many seeds of replacement (default: 2)')
+    .option('--json <file>', 'write all numbers there')
+    .option('--charts <dir>', 'write charts into this folder, as SVG')
+    .option('--quiet', 'do not tell what is being run')
+    .addHelpText('after', BENCH_HELP)
+    .action((suite: string, options: BenchOptions) => onStatus(bench(suite, options)));
 
   program
     .command('demo')

@@ -364,23 +364,24 @@ export class Mmu {
     return this.#look(this.#translator.context.class, linear, wanted, null);
   }
 
-  /** The same, each table entry on the way told. */
-  walkTo(
-    linear: number,
-    access: 'read' | 'write' | 'fetch',
-    onPageWalkStep: (step: PageWalkStep) => void,
-  ): DebugTranslation {
-    const wanted = access === 'write' ? WRITE : access === 'fetch' ? EXECUTE : READ;
-    return this.#look(this.#translator.context.class, linear, wanted, { onPageWalkStep });
+  /** The same for a read, whatever the guest's tables say of rights; each entry on the way is told. */
+  walkTo(linear: number, onPageWalkStep: (step: PageWalkStep) => void): DebugTranslation {
+    return this.#look(this.#translator.context.class, linear, READ, { onPageWalkStep }, () => true);
   }
 
-  #look(cls: number, linear: number, wanted: number, observer: MmuObserver | null): DebugTranslation {
+  #look(
+    cls: number,
+    linear: number,
+    wanted: number,
+    observer: MmuObserver | null,
+    allows = (rights: number): boolean => this.#regime.permits(rights, wanted, cls),
+  ): DebugTranslation {
     const c = this.#translator.context;
     const regime = {
       format: c.class === UNPAGED ? null : this.#regime.format(),
       root: this.#regime.root(linear >>> 12),
       eptrta: c.eptrta,
-      allows: (rights: number) => this.#regime.permits(rights, wanted, cls),
+      allows,
       access: wanted,
       eptFlags: (this.eptpLow & EPTP_FLAGS) !== 0,
       linear,

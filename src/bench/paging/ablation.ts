@@ -1,0 +1,32 @@
+/** The shadow pager with one part switched off at a time: what each is worth, and that none is missing where the comparison is made. */
+
+import type { ShadowOptions } from '../../hypervisor/shadow/options.ts';
+import { type ByPreset, byPreset, ratio, type Spread } from './compare.ts';
+import { costed, type MeasureOptions } from './measure.ts';
+import type { Workload } from './workloads.ts';
+
+/** Parts by name, switched off. */
+export const ABLATIONS: Readonly<Record<string, ShadowOptions>> = {
+  unsync: { unsync: false },
+  'root cache': { roots: 1 },
+  prefetch: { prefetch: false },
+  'flood detector': { flood: 0 },
+  emulation: { emulate: false },
+};
+
+export interface Ablation {
+  readonly workload: string;
+  /** Exits of one round with everything on. */
+  readonly exits: number;
+  readonly without: Readonly<Record<string, { readonly exits: number; readonly times: ByPreset<Spread> }>>;
+}
+
+/** With guest pages of 4 KiB. */
+export function ablate(o: MeasureOptions, workload: Workload): Ablation {
+  const whole = costed(o, workload, '4K', 'shadow');
+  const without = Object.entries(ABLATIONS).map(([name, shadow]) => {
+    const part = costed(o, workload, '4K', 'shadow', shadow);
+    return [name, { exits: part.facts.exits, times: byPreset((preset) => ratio(o.lanes, preset, part, whole)) }];
+  });
+  return { workload: workload.name, exits: whole.facts.exits, without: Object.fromEntries(without) };
+}

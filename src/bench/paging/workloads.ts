@@ -1,0 +1,57 @@
+/** The workloads: small kernels with a fixed amount of work. Their sources are files of the package, found by whoever runs them. */
+
+import { type Assembled, assemble } from '../../asm/index.ts';
+import { InvalidInput } from '../../base/errors.ts';
+
+export interface Workload {
+  readonly name: string;
+  readonly about: string;
+  /** Without `.asm`. */
+  readonly file: string;
+  readonly defines: Readonly<Record<string, number>>;
+}
+
+/** The text of a source or include file of the benchmark; null: there is none. */
+export type Sources = (name: string) => string | null;
+
+const workload = (file: string, about: string, defines: Record<string, number> = {}, name = file): Workload => ({
+  ...{ name, about, file, defines },
+});
+
+export const WORKLOADS: readonly Workload[] = [
+  workload('syscall', 'system calls from ring 3'),
+  workload('fault', 'pages mapped at their first touch'),
+  workload('protect', 'page-table modification with INVLPG'),
+  workload('fork', 'an address space copied, pages copied on write'),
+  workload('churn', 'pages mapped and unmapped at once'),
+  workload('switch', 'context switches over eight address spaces'),
+  workload('isolate', 'CR3 loaded twice a service'),
+  workload('stride', 'one word of each of 256 pages', { PAGES: 256 }, 'stride 256'),
+  workload('stride', 'one word of each of 4,096 pages', { PAGES: 4096 }, 'stride 4096'),
+  workload('gups', 'random updates of 32 MiB'),
+  workload('chase', 'pointers through 2,048 pages'),
+  workload('store', 'a hash table of 4 MiB'),
+];
+
+/** A workload, assembled. */
+export interface Image {
+  readonly bytes: Uint8Array;
+  /** Where each round begins; after the last one the instruction there is executed once more. */
+  readonly mark: number;
+}
+
+const MARK = 'start.round';
+
+/** `large`: the guest maps its own memory by 4-MiB pages. */
+export function imageOf({ file, defines }: Workload, sources: Sources, rounds: number, large: boolean): Image {
+  const name = `${file}.asm`;
+  const source = sources(name);
+  if (source === null) throw new InvalidInput(`the workload ${name} is missing: install ringlet again`);
+  const assembled: Assembled = assemble(source, {
+    ...{ file: name, include: sources },
+    defines: { ...defines, ROUNDS: rounds, ...(large ? { LARGE_PAGES: 1 } : {}) },
+  });
+  const mark = assembled.symbols.get(MARK);
+  if (mark === undefined) throw new InvalidInput(`${name} has no label ${MARK}: include paging.inc`);
+  return { bytes: assembled.bytes, mark };
+}
