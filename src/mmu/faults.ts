@@ -1,5 +1,12 @@
 /** Page faults and EPT violations: what they kill, what the signal says of them. */
-import { PF, SIGNAL_EPT_MISCONFIGURATION, SIGNAL_EPT_VIOLATION, SIGNAL_PML_FULL, type Signal } from '../base/signal.ts';
+import {
+  PF,
+  SIGNAL_APIC_ACCESS,
+  SIGNAL_EPT_MISCONFIGURATION,
+  SIGNAL_EPT_VIOLATION,
+  SIGNAL_PML_FULL,
+  type Signal,
+} from '../base/signal.ts';
 import { type FastContext, USER_CLASS } from './fast-tables.ts';
 import { invalidate, NO_PAGE } from './invalidate.ts';
 import type { Nested } from './nested.ts';
@@ -25,6 +32,8 @@ const EPT_FINAL = 0x100;
 const LINEAR_USER = 0x200;
 const LINEAR_WRITABLE = 0x400;
 const LINEAR_EXECUTE_DISABLE = 0x800;
+/** Kind of an access to the APIC-access page that is none by a linear address. */
+export const APIC_GUEST_PHYSICAL = 15;
 /** Rights of every linear address while paging is off. */
 export const UNPAGED_RIGHTS = ALL_RIGHTS;
 
@@ -60,6 +69,7 @@ export class Faults {
    *  these tables. */
   eptFailure(c: FastContext, linear: number, nested: Nested, guestRights: number): never {
     const { failedPage, failedOffset, failedAccess, rights, suppressVe } = nested;
+    if (nested.apicAccess) return this.#apicAccess(linear, nested);
     if (nested.logFull)
       return this.#raise(SIGNAL_PML_FULL, linear, failedPage, failedOffset, 0, 'the page-modification log is full');
     if (!nested.misconfigured)
@@ -94,7 +104,7 @@ export class Faults {
   /** EPT refused a read of the page-directory-pointer table: no linear address has to do with it. */
   pointerTableFailure(c: FastContext, nested: Nested): never {
     const { failedPage, failedOffset, failedAccess, rights, misconfigured } = nested;
-    if (misconfigured) return this.eptFailure(c, 0, nested, -1);
+    if (misconfigured || nested.apicAccess) return this.eptFailure(c, 0, nested, -1);
     this.#counts.eptViolations++;
     const target = { vpid: c.vpid, eptrta: c.eptrta, page: NO_PAGE, guestPage: failedPage };
     invalidate(this.#caches, this.#counts, 'eptViolation', target);
@@ -102,6 +112,13 @@ export class Faults {
     this.#signal.convertible = !nested.suppressVe;
     const because = 'EPT does not allow the load of the PDPTE registers';
     return this.#raise(SIGNAL_EPT_VIOLATION, 0, failedPage, failedOffset, qualification, because);
+  }
+
+  /** A table of the guest lies in the APIC-access page (SDM Vol. 3, "Exit Qualification for APIC-Access VM Exits"). */
+  #apicAccess(linear: number, { failedPage, failedOffset }: Nested): never {
+    const qualification = failedOffset | (APIC_GUEST_PHYSICAL << 12);
+    const because = 'a table of the guest lies in the APIC-access page';
+    return this.#raise(SIGNAL_APIC_ACCESS, linear, failedPage, failedOffset, qualification, because);
   }
 
   #raise(kind: number, linear: number, page: number, offset: number, qualification: number, because: string): never {

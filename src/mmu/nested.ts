@@ -34,6 +34,10 @@ export class Nested implements EntryMemory {
   misconfigured = false;
   /** Neither that nor a violation: the write has to be logged, and there is no room. */
   logFull = false;
+  /** Nor one of these: a guest's table lies in the APIC-access page. */
+  apicAccess = false;
+  /** Frame of that page, −1: none. */
+  apicFrame = -1;
   /** Whether bit 63 was set in the EPT entry that decided, the one not present or the one that maps the page. */
   suppressVe = false;
   /** Notes that D of a guest-physical page is about to be set; false if the log is full. Null: nobody wants to know. */
@@ -62,12 +66,21 @@ export class Nested implements EntryMemory {
     // write (SDM Vol. 3, "Accessed and Dirty Flags for EPT").
     const access = write || this.#format.dirty !== 0 ? READ | WRITE : READ;
     const front = this.#front;
-    if (front?.find(this.root, frame) && (front.rights & access) === access) {
+    if (front?.find(this.root, frame) && (front.rights & access) === access && front.frame !== this.apicFrame) {
       this.#countReferences(front.shift);
       return front.frame * 4096 + offset;
     }
-    const ok = this.translate(frame, offset, access, this.#caches?.policy.cachesWalks === true);
-    return ok ? this.frame * 4096 + offset : -1;
+    return this.locateFor(access, frame, offset);
+  }
+
+  /** The same for an access of given kind: accesses to a guest's tables are guest-physical ones (SDM Vol. 3, "Guest-Physical Accesses to
+   *  the APIC-Access Page"). */
+  locateFor(access: number, frame: number, offset: number): number {
+    if (!this.translate(frame, offset, access, this.#caches?.policy.cachesWalks === true)) return -1;
+    if (this.frame !== this.apicFrame) return this.frame * 4096 + offset;
+    this.#fail(frame, offset, access, false);
+    this.apicAccess = true;
+    return -1;
   }
 
   /** Translates a guest-physical page for an access (READ, WRITE, EXECUTE); false if EPT forbids it or is misconfigured.
@@ -149,6 +162,7 @@ export class Nested implements EntryMemory {
     this.failedAccess = access;
     this.misconfigured = misconfigured;
     this.logFull = false;
+    this.apicAccess = false;
     return false;
   }
 }

@@ -52,8 +52,7 @@ interface SelectedSpaces {
 export class Translator {
   /** The context in force. */
   context: FastContext;
-  /** The APIC-access page of a guest, −1: none. It is in no fast table. */
-  apicFrame = -1;
+  #apicFrame = -1;
   /** Bus address for an access to it, or the signal. */
   onApicAccess: (offset: number, access: number) => number = () => 0;
   /** Is told of data accesses that are translated: of all of those to watched pages (FastTables.watched). */
@@ -102,6 +101,12 @@ export class Translator {
     this.#space = linear.spaces.get(0, NO_EPT);
     this.context = caches.fast.select(0, NO_EPT, UNPAGED, null);
     this.#selectSpace();
+  }
+
+  /** The APIC-access page of a guest, −1: none. It is in no fast table. */
+  set apicFrame(frame: number) {
+    this.#apicFrame = frame;
+    this.#nested.apicFrame = frame;
   }
 
   /** Puts the context of this VPID, EPT root and class into force. `anew`: the spaces of the stores are others than they were. */
@@ -221,7 +226,7 @@ export class Translator {
     const flags = store.flagsOf(e);
     if (access === EXECUTE) store.noteFetch(e);
     const frame = store.frameOf(e) | (page & ((1 << store.shift(e)) - 1));
-    if (frame === this.apicFrame) return this.onApicAccess(offset, access);
+    if (frame === this.#apicFrame) return this.onApicAccess(offset, access);
     const { audit } = this.#caches;
     if (audit !== null) {
       audit.walking = false;
@@ -269,7 +274,7 @@ export class Translator {
       if (access === EXECUTE) store.flags[nested.entry] = store.flags[nested.entry] | ENTRY_FETCHED;
       store.mask[nested.entry] = store.mask[nested.entry] | (1 << c.index);
     }
-    if (frame === this.apicFrame) return this.onApicAccess(linear & 0xfff, access);
+    if (frame === this.#apicFrame) return this.onApicAccess(linear & 0xfff, access);
     const { audit } = this.#caches;
     if (audit !== null) {
       audit.walking = false;
@@ -387,9 +392,7 @@ export class Translator {
   /** Bus address of a page-directory-pointer table. Unlike other accesses to tables of a guest this is a read for EPT in any case. */
   #locatePointers(address: number): number {
     if (this.context.eptrta === NO_EPT) return address;
-    const nested = this.#nested;
-    const ok = nested.translate(address >>> 12, address & 0xfff, READ, this.#caches.policy.cachesWalks);
-    return ok ? nested.frame * 4096 + (address & 0xfff) : -1;
+    return this.#nested.locateFor(READ, address >>> 12, address & 0xfff);
   }
 }
 

@@ -14,6 +14,7 @@ import {
 import { DB, PF, SIGNAL_APIC_ACCESS, SIGNAL_EPT_MISCONFIGURATION, SIGNAL_PML_FULL } from '../base/signal.ts';
 import { takeNmi } from '../cpu/far/events.ts';
 import type { ProcessorEvent } from '../cpu/monitor.ts';
+import { APIC_GUEST_PHYSICAL } from '../mmu/faults.ts';
 import type { VmxContext } from './context.ts';
 import {
   ACTIVITY_HLT,
@@ -34,6 +35,8 @@ import { becomesException } from './virtualization-exception.ts';
 import * as W from './words.ts';
 
 const T = INTERRUPTION_TYPE;
+/** Exit qualification of APIC accesses, 15:12. */
+const KIND_GUEST_PHYSICAL_DELIVERY = 10;
 
 const pin = (x: VmxContext, control: number): boolean => (x.words[W.W_PIN] & control) !== 0;
 
@@ -91,7 +94,7 @@ export function eptEvent(x: VmxContext): void {
   const { signal } = x.cpu;
   const w = x.words;
   if (signal.kind === SIGNAL_APIC_ACCESS) {
-    exitEpt(x, EXIT.APIC_ACCESS, signal.qualification);
+    exitEpt(x, EXIT.APIC_ACCESS, apicAccess(x, signal.qualification));
     return;
   }
   const unblocking = unblockedNmi(x) ? INTERRUPTION_NMI_UNBLOCKING : 0;
@@ -109,6 +112,12 @@ export function eptEvent(x: VmxContext): void {
   }
   w[W.W_GUEST_LINEAR] = signal.linear;
   exitEpt(x, EXIT.EPT_VIOLATION, qualification);
+}
+
+/** A guest-physical access counts as one of the event that is delivered, or of the instruction. */
+function apicAccess(x: VmxContext, qualification: number): number {
+  const isOfEvent = qualification >> 12 === APIC_GUEST_PHYSICAL && x.cpu.delivering !== null;
+  return isOfEvent ? (qualification & 0xfff) | (KIND_GUEST_PHYSICAL_DELIVERY << 12) : qualification;
 }
 
 /** External interrupts exit, whatever RFLAGS.IF says. */

@@ -266,6 +266,16 @@ const CAUSES: Readonly<Record<string, Cause>> = {
     qualification: () => 3 << 12,
     repair: (world) => world.set(F.GUEST_RSP, AT.stack - 4096),
   },
+  'an access of a page walk to the APIC-access page': {
+    reason: EXIT.APIC_ACCESS,
+    arrange: (world) => {
+      farIdt(world);
+      control(world, CONTROLS, SECONDARY.VIRTUALIZE_APIC_ACCESSES);
+      world.set(F.APIC_ACCESS_ADDRESS, GUEST_TABLE);
+    },
+    qualification: () => 10 << 12,
+    repair: (world) => world.set(F.GUEST_IDTR_BASE, AT.idt),
+  },
   'a task gate': {
     reason: EXIT.TASK_SWITCH,
     qualification: () => 0xc000_0018,

@@ -60,6 +60,54 @@ test('an access during the delivery of an event is told as such, with the event'
   expect(world.get(F.VM_EXIT_INSTRUCTION_LENGTH)).toBe(2);
 });
 
+/** The guest's tables for its second 4 MiB lie in the APIC-access page; entry 0 of its page table leads to the frame at 3_9000h. */
+function tablesInApicPage(flags = 0): World {
+  const world = virtualApic(0, false);
+  const { memory } = world.root;
+  memory.write32(AT.directory + 4, APIC | 0x23);
+  memory.write32(APIC, 0x3_9003 | flags);
+  memory.write32(APIC + 4, 0x3_9003 | flags);
+  return world;
+}
+
+test('a page walk over the APIC-access page exits, whatever the instruction wants of the address', () => {
+  for (const [code, offset] of [
+    [[0xa1, ...dword(0x40_0000)], 0], // MOV EAX, [0x400000]
+    [[0xa3, ...dword(0x40_1000)], 4], // MOV [0x401000], EAX
+    [[0xe9, ...dword(0x40_1000 - AT.code - 5)], 4],
+  ] as const) {
+    const world = tablesInApicPage(0x60);
+    world.code(...code);
+    expect(exitReason(world)).toBe(EXIT.APIC_ACCESS);
+    expect(world.get(F.EXIT_QUALIFICATION)).toBe(0xf000 | offset);
+    expect(world.get(F.GUEST_RIP)).toBe(code[0] === 0xe9 ? 0x40_1000 : AT.code);
+    expect(world.root.memory.read32(APIC)).toBe(0x3_9063);
+  }
+});
+
+test('without EPT a page walk uses the APIC-access page as any other', () => {
+  const world = tablesInApicPage();
+  control(world, F.SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, SECONDARY.ENABLE_EPT, false);
+  world.root.memory.write32(0x3_9000, 0x1234);
+  world.code(0xa1, ...dword(0x40_0000), HLT);
+  expect(exitReason(world)).toBe(EXIT.HLT);
+  expect(world.root.getRegister(EAX)).toBe(0x1234);
+});
+
+test('a table of page-directory pointers in the APIC-access page makes MOV to CR3 exit', () => {
+  const world = virtualApic(0, false);
+  world.set(F.GUEST_CR4, 0x2020);
+  world.set(F.GUEST_CR3, AT.directory);
+  world.set(F.GUEST_PDPTE0, AT.linked | 1);
+  world.root.memory.write32(AT.linked, 0xe3);
+  world.root.memory.write32(AT.linked + 4, 0);
+  world.root.setRegister(EAX, APIC + 0x40);
+  world.code(0x0f, 0x22, 0xd8);
+  expect(exitReason(world)).toBe(EXIT.APIC_ACCESS);
+  expect(world.get(F.EXIT_QUALIFICATION)).toBe(0xf040);
+  expect(world.get(F.GUEST_CR3)).toBe(AT.directory);
+});
+
 test('with a TPR shadow the TPR is read and written in the virtual-APIC page, other registers exit', () => {
   const world = virtualApic();
   world.root.memory.write32(VAPIC + 0x80, 0x40);
