@@ -2,6 +2,7 @@
 
 import { type Ablation, ablate } from './ablation.ts';
 import { type BreakEven, breakEven } from './break-even.ts';
+import { type Calibration, calibrate } from './calibration.ts';
 import { ablationChart, breakEvenChart, type Chart, slowdownChart } from './charts.ts';
 import type { Costed } from './compare.ts';
 import { PRESETS, WALK_CACHES } from './hardware/presets.ts';
@@ -50,13 +51,16 @@ export function benchPaging(options: PagingBenchOptions): PagingBenchResult {
   const find = (name: string) => workloads.find((w) => w.name === name);
   const [writes, misses] = [find('protect'), find('stride 4096')];
   const edge = writes && misses ? breakEven(o, { writes, perRound: PROTECT_WRITES, misses }) : null;
+  tell('a shadow pager in machine code, and exits of the one that is measured');
+  const calibration = calibrate(sources);
   const lanesOf = PRESETS.map(({ name }) => lanes.flatMap(({ preset }, i) => (preset.name === name ? [i] : [])));
   return {
-    text: textOf(rows, ablations, edge, lanesOf),
+    text: textOf(rows, ablations, edge, calibration, lanesOf),
     data: {
       rows,
       ablations,
       breakEven: edge,
+      calibration,
       lanes: lanes.map(({ preset, walkCaches, seed }) => ({ preset: preset.name, walkCaches, seed })),
       presets: PRESETS.map((preset) => ({ ...preset, ranges: rangesOf(preset) })),
       walkCaches: WALK_CACHES,
@@ -74,6 +78,7 @@ function textOf(
   rows: readonly Row[],
   ablations: readonly Ablation[],
   edge: BreakEven | null,
+  calibration: readonly Calibration[],
   lanesOf: readonly (readonly number[])[],
 ): string {
   const parts = [
@@ -94,6 +99,10 @@ function textOf(
       '## Break-even\n\nTable writes for each page walk below which shadow paging costs less',
       report.breakEvenTable(edge),
     );
+  parts.push(
+    '## Calibration\n\nA shadow pager in machine code beside the one that is measured: what one exit takes, and what is charged for it',
+    report.calibrationTable(calibration),
+  );
   parts.push('## Parameters, least … most', report.parametersTable());
   const seconds = rows.reduce((sum, r) => sum + r.hostSeconds, 0);
   parts.push(`${seconds.toFixed(0)} s of the host for the runs, watched; that is no evidence of anything.`);

@@ -40,8 +40,8 @@ export const RANGES: Readonly<Record<Exclude<ParameterName, 'transition' | 'vmcs
   flush: [50, 300],
   flagUpdate: [50, 400],
   indirect: [0, 1500],
-  perExit: [60, 250],
-  perReference: [3, 8],
+  perExit: [40, 250],
+  perReference: [1.5, 8],
   perOperation: [10, 60],
 };
 

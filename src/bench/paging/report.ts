@@ -3,6 +3,7 @@
 import { amount, figure, interval, percent, table } from '../table.ts';
 import { ABLATIONS, type Ablation } from './ablation.ts';
 import type { BreakEven } from './break-even.ts';
+import type { Calibration } from './calibration.ts';
 import type { FactName } from './facts.ts';
 import { PRESETS } from './hardware/presets.ts';
 import type { Row } from './measure.ts';
@@ -117,5 +118,21 @@ export const parametersTable = (): string =>
         const [least, most] = rangesOf(preset)[name as keyof ReturnType<typeof rangesOf>];
         return `${least} … ${most}`;
       }),
+    ]),
+  );
+
+/** The pager in machine code beside the one that is measured: each by exit. */
+export const calibrationTable = (calibrations: readonly Calibration[]): string =>
+  table(
+    [
+      'exit',
+      ...['instructions', 'references', 'VMCS acc.'].map((what) => `${what} in machine code`),
+      ...['references', 'VMCS acc.', 'operations'].map((what) => `${what} here`),
+      'instructions charged',
+    ],
+    calibrations.map(({ kind, assembled: a, measured: m, charged }) => [
+      kind,
+      ...[a.instructions, a.references, a.vmcsAccesses, m.references, m.vmcsAccesses, m.operations].map(figure),
+      `${charged[0].toFixed(0)} … ${charged[1].toFixed(0)}`,
     ]),
   );
