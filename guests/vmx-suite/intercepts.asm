@@ -5,6 +5,7 @@
 %include "suite.inc"
 
 ROW             equ 20
+PROC_MWAIT      equ 1 << 10
 IGNORED         equ 0xdeadbeef          ; qualifications that are not looked at
 
 subject:
@@ -37,6 +38,43 @@ subject:
 .next:  add esi, ROW + 4
         cmp esi, ebp
         jb .wanted
+
+        mov esi, secondary
+        mov ebp, secondary_end
+.secondary:
+        mov eax, [esi + ROW]
+        call allowed_secondary
+        jnz .absent
+        turn_on PROC_CONTROLS, PROC_SECONDARY
+        mov ecx, [esi + ROW]
+        mov eax, PROC_CONTROLS_2
+        vmwrite eax, ecx
+        call leaves
+        set PROC_CONTROLS_2, 0
+        turn_off PROC_CONTROLS, PROC_SECONDARY
+        call stays
+.absent:
+        add esi, ROW + 4
+        cmp esi, secondary_end
+        jb .secondary
+
+        mov eax, PROC_MWAIT             ; without the control the processor would wait
+        mov ecx, MSR_VMX_PROCBASED_CTLS
+        call allowed
+        jnz .no_mwait
+        turn_on PROC_CONTROLS, PROC_MWAIT
+        mov esi, mwait_row
+        call leaves
+        turn_off PROC_CONTROLS, PROC_MWAIT
+.no_mwait:
+        test_name "a triple fault leaves"
+        set GUEST_IDTR_LIMIT, 0
+        guest_at guest_ud
+        check_exit 2
+        test_name "RIP names the instruction that began it"
+        check_field GUEST_EIP, guest_ud
+        set GUEST_IDTR_LIMIT, 0x7ff
+        set GUEST_EFLAGS, 2
 
         test_name "#UD comes before the exit"
         set EXCEPTION_BITMAP, 1 << 6
@@ -76,6 +114,8 @@ in_ring3:
 
 ; ESI = row: name, code, reason, qualification, length. One result for the row.
 leaves: mov dword [guest_edx], DIRECTORY ; for MOV to CR3
+        mov dword [guest_ecx], 0        ; for RDPMC and MONITOR
+        mov dword [guest_eax], PLAYGROUND
         mov eax, [esi]
         mov [name], eax
         mov ecx, [esi + 4]
@@ -106,6 +146,8 @@ leaves: mov dword [guest_edx], DIRECTORY ; for MOV to CR3
 
 ; Without its control the instruction of the row is executed: what leaves is the VMCALL behind it.
 stays:  mov dword [guest_edx], DIRECTORY
+        mov dword [guest_ecx], 0
+        mov dword [guest_eax], PLAYGROUND
         mov eax, [esi]
         mov [name], eax
         mov ecx, [esi + 4]
@@ -156,7 +198,18 @@ wanted: controlled guest_invlpg, "INVLPG", {invlpg [PLAYGROUND + 5]}, 14, PLAYGR
         controlled guest_out, "OUT imm8", {out 0x80, al}, 30, 0x800040, 2, 1 << 24
         controlled guest_in, "IN DX", {in eax, dx}, 30, IGNORED, 1, 1 << 24
         controlled guest_pause, "PAUSE", {pause}, 40, 0, 2, 1 << 30
+        controlled guest_rdpmc, "RDPMC", {rdpmc}, 15, 0, 2, 1 << 11
+        controlled guest_monitor, "MONITOR", {db 0x0f, 0x01, 0xc8}, 39, 0, 3, 1 << 29
 wanted_end:
+secondary:
+        controlled guest_wbinvd, "WBINVD", {wbinvd}, 54, 0, 2, 1 << 6
+        controlled guest_rdrand, "RDRAND", {db 0x0f, 0xc7, 0xf0}, 57, IGNORED, 3, 1 << 11
+        controlled guest_rdseed, "RDSEED", {db 0x0f, 0xc7, 0xf8}, 61, IGNORED, 3, 1 << 16
+secondary_end:
+mwait_row:
+        code guest_mwait, "MWAIT", {db 0x0f, 0x01, 0xc9}, 36, IGNORED, 3
+guest_ud:
+        ud2
 locked_cpuid:
         db 0xf0                         ; LOCK
         cpuid
