@@ -6,7 +6,7 @@ import { PAGE_TRACKED } from '../mmu/physical-memory.ts';
 import { CachedTranslations } from './hardware-state.ts';
 import type { Machine } from './machine.ts';
 import { attachOwnershipPort } from './ownership-port.ts';
-import type { TraceEvent } from './trace-event.ts';
+import type { Regime, TraceEvent } from './trace-event.ts';
 
 export interface HardwareTraceOptions {
   /** Tell everything that is cached at each VM entry and exit. @defaultValue true */
@@ -26,7 +26,7 @@ export class HardwareTrace {
   readonly #known = new Map<number, Int32Array>();
   /** Frames among them that may have changed since. */
   readonly #dirty = new Set<number>();
-  #regime = '';
+  #regime: Regime | null = null;
   readonly #cached: CachedTranslations;
 
   constructor(machine: Machine, sink: (event: TraceEvent) => void, options: HardwareTraceOptions = {}) {
@@ -54,7 +54,7 @@ export class HardwareTrace {
   restart(): void {
     this.#known.clear();
     this.#dirty.clear();
-    this.#regime = '';
+    this.#regime = null;
     this.#sink({ kind: 'machine', bytes: this.#machine.memory.bytes });
   }
 
@@ -117,9 +117,8 @@ export class HardwareTrace {
       nxe: (S[EFER] & EFER_NXE) !== 0,
       pdptes: (S[CR4] & CR4_PAE) === 0 ? [] : [...S.subarray(PDPTE, PDPTE + 8)],
     };
-    const text = JSON.stringify(regime);
-    if (text === this.#regime) return;
-    this.#regime = text;
+    if (this.#regime !== null && isSame(regime, this.#regime)) return;
+    this.#regime = regime;
     this.#sink({ kind: 'regime', ...regime });
   }
 
@@ -141,3 +140,13 @@ export class HardwareTrace {
     }
   }
 }
+
+const isSame = (a: Regime, b: Regime): boolean =>
+  a.vpid === b.vpid &&
+  a.eptrta === b.eptrta &&
+  a.paging === b.paging &&
+  a.cr3 === b.cr3 &&
+  a.cr4 === b.cr4 &&
+  a.nxe === b.nxe &&
+  a.pdptes.length === b.pdptes.length &&
+  a.pdptes.every((word, k) => word === b.pdptes[k]);

@@ -8,7 +8,7 @@ import { build } from 'esbuild';
 import type { PlantedFault } from './planted.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const PROGRAMS = join(ROOT, 'tests/properties/isolation/programs.ts');
+const PROGRAMS = join(ROOT, 'tests/properties/isolation/operations.ts');
 
 export const sourceOf = (fault: PlantedFault): string => readFileSync(join(ROOT, 'src', fault.file), 'utf8');
 

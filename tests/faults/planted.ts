@@ -239,6 +239,24 @@ export const PLANTED: readonly PlantedFault[] = [
     'this.stats.invlpgs++;',
   ),
   fault(
+    'a page fault of the guest leaves a table out of date',
+    'hypervisor/shadow/fill.ts',
+    '      syncPage(s, linear);\n',
+    '',
+  ),
+  fault(
+    'a shadow table is unlinked without a flush',
+    'hypervisor/shadow/directories.ts',
+    '  s.flush.all();\n  s.stats.drops++;',
+    '  s.stats.drops++;',
+  ),
+  fault(
+    'a load of CR3 leaves tables out of date',
+    'hypervisor/shadow/sync.ts',
+    '      syncTable(s, table);\n      break;',
+    '      break;',
+  ),
+  fault(
     'the pager takes rings for equal when CR0.WP is 0',
     'hypervisor/shadow/guest-walk.ts',
     '(!isUser && (registers.cr0 & CR0_WP) === 0)',

@@ -14,9 +14,11 @@ export interface CarefulOutcome {
 }
 
 interface Places {
+  readonly pae: boolean;
   readonly frameAt: (frame: number) => number;
-  readonly entries: readonly number[];
-  readonly directories: readonly number[];
+  readonly roots: readonly number[];
+  readonly words: readonly number[];
+  readonly initial: readonly (readonly [at: number, value: number])[];
   readonly bytes: number;
 }
 
@@ -27,13 +29,17 @@ export function carefulOutcome(program: readonly (readonly (number | undefined)[
   const mmu = new ReferenceMmu(ram);
   const log: number[] = [];
   for (let f = 0; f < FRAMES; f++) words.setUint32(places.frameAt(f), 0xf000_0000 + f, true);
-  for (const at of places.directories) words.setUint32(at, 0xe3, true);
-  let cr3 = places.directories[0];
+  for (const [at, value] of places.initial) words.setUint32(at, value, true);
+  let cr3 = places.roots[0];
   let writeProtect = true;
+  /** The four PDPTE registers: they change when they are loaded, and not with memory. */
+  const loaded = (): bigint[] => [0, 1, 2, 3].map((n) => words.getBigUint64(cr3 + 8 * n, true));
+  let pointers = places.pae ? loaded() : [];
 
   /** The physical address, or −1 after a fault that has been logged. */
   const translated = (linear: number, kind: 'read' | 'write' | 'fetch', user: boolean): number => {
-    const regime = { paging: true, writeProtect, pageSizeExtensions: true, cr3, eptp: null };
+    const pae = places.pae ? { pointers, noExecute: true } : undefined;
+    const regime = { paging: true, writeProtect, pageSizeExtensions: true, cr3, eptp: null, pae };
     const outcome = mmu.access(regime, { linear, kind, user });
     if (outcome.kind === 'translated') return outcome.physical;
     if (outcome.kind !== 'page fault') throw new Error(outcome.kind);
@@ -56,11 +62,12 @@ export function carefulOutcome(program: readonly (readonly (number | undefined)[
     if (op === 3) access(2, a, 0, false);
     if (op === 4) access(c, a, b, true);
     if (op === 6) cr3 = a;
+    if (places.pae && (op === 6 || op === 7)) pointers = loaded(); // CR3, CR4.PGE
     if (op === 8) writeProtect = a !== 0;
   }
   return {
     log,
-    entries: places.entries.map((at) => words.getUint32(at, true)),
+    entries: places.words.map((at) => words.getUint32(at, true)),
     contents: Array.from({ length: FRAMES }, (_, f) => words.getUint32(places.frameAt(f) + 4, true)),
   };
 }

@@ -4,15 +4,25 @@
 
 type Step = readonly (number | undefined)[];
 
+/** What a word was from `time` on and until `until`. A word of which it is not known what it is has several versions at a time. */
 interface Version {
   readonly time: number;
+  until: number;
   readonly value: number;
 }
 
-interface Places {
-  readonly frameAt: (frame: number) => number;
-  readonly entries: readonly number[];
+/** Where a root leads to: for each GiB (PAE) a directory or −1; otherwise one directory. */
+interface Root extends Version {
   readonly directories: readonly number[];
+}
+
+interface Places {
+  readonly pae: boolean;
+  readonly frameAt: (frame: number) => number;
+  readonly tables: readonly number[];
+  readonly roots: readonly number[];
+  readonly words: readonly number[];
+  readonly initial: readonly (readonly [at: number, value: number])[];
 }
 
 const FRAMES = 12;
@@ -25,8 +35,10 @@ export class CarelessGuest {
   readonly #places: Places;
   readonly #words = new Map<number, Version[]>();
   readonly #contents: Set<number>[] = Array.from({ length: FRAMES }, () => new Set([0]));
-  readonly #roots: Version[];
+  readonly #roots: Root[] = [];
   readonly #flushedPages = new Map<number, number>();
+  readonly #entryBytes: number;
+  readonly #indexBits: number;
   #time = 0;
   #flushedAll = 0;
   #flushedPlain = 0;
@@ -34,8 +46,15 @@ export class CarelessGuest {
 
   constructor(places: Places) {
     this.#places = places;
-    this.#roots = [{ time: 0, value: places.directories[0] }];
-    for (const at of places.entries) this.#words.set(at, [{ time: 0, value: 0 }]);
+    this.#entryBytes = places.pae ? 8 : 4;
+    this.#indexBits = places.pae ? 9 : 10;
+    for (const at of places.words) this.#words.set(at, []);
+    for (const at of places.words) this.#set(at, 0);
+    for (const [at, value] of places.initial) {
+      this.#words.set(at, []);
+      this.#set(at, value & ~USED);
+    }
+    this.#loadRoot(places.roots[0]);
   }
 
   /** Null if the log is possible; else what is not. */
@@ -57,92 +76,155 @@ export class CarelessGuest {
       } else if (op === 5) this.#flushedPages.set(a >>> 12, this.#time);
       else if (op === 6) {
         this.#flushedPlain = this.#time;
-        this.#roots.push({ time: this.#time, value: a });
-      } else if (op === 7) this.#flushedAll = this.#time;
-      else if (op === 8) this.#writeProtect = a !== 0;
+        this.#loadRoot(a);
+      } else if (op === 7) {
+        this.#flushedAll = this.#time;
+        if (this.#places.pae) this.#loadRoot(this.#roots.at(-1)?.value ?? 0);
+      } else if (op === 8) this.#writeProtect = a !== 0;
     }
     return next === log.length ? null : `${log.length - next} items too many in the log`;
   }
 
+  /** CR3, and with PAE the PDPTE registers. */
+  #loadRoot(value: number): void {
+    const last = this.#roots.at(-1);
+    if (last !== undefined) last.until = this.#time;
+    const directories = this.#places.pae
+      ? [0, 1].map((n) => {
+          const pointer = this.#now(value + 8 * n);
+          return (pointer & 1) === 0 ? -1 : pointer & ~0xfff;
+        })
+      : [value];
+    this.#roots.push({ time: this.#time, until: Number.POSITIVE_INFINITY, value, directories });
+  }
+
+  #versions(at: number): Version[] {
+    return this.#words.get(at) ?? [];
+  }
+
+  #since(at: number, since: number): readonly number[] {
+    return this.#versions(at)
+      .filter((v) => v.until > since)
+      .map((v) => v.value);
+  }
+
+  /** What the word may be now. */
+  #alive(at: number): readonly number[] {
+    return this.#since(at, this.#time);
+  }
+
+  /** A word of which there is only one version. */
+  #now(at: number): number {
+    return this.#alive(at).at(-1) ?? 0;
+  }
+
+  /** The word is this now; `perhaps`: or still what it was. */
+  #set(at: number, value: number, perhaps = false): void {
+    const versions = this.#versions(at);
+    if (!perhaps) for (const v of versions) v.until = Math.min(v.until, this.#time);
+    versions.push({ time: this.#time, until: Number.POSITIVE_INFINITY, value: value & ~USED });
+  }
+
   /** A word of a table, at its own address. */
   #table(kind: number, at: number, value: number, item: number): string | null {
-    const versions = this.#words.get(at) ?? [];
     if (kind === 1) {
-      versions.push({ time: this.#time, value: value & ~USED });
+      this.#set(at, value);
       return item === value >>> 0 ? null : 'the write went wrong';
     }
-    const now = versions.at(-1)?.value ?? 0;
-    return ((item ^ now) & ~USED) === 0
-      ? null
-      : `the entry is ${now.toString(16)}, and was read as ${item.toString(16)}`;
+    const could = this.#alive(at);
+    const is = (v: number): boolean => ((item ^ v) & ~USED) === 0;
+    if (!could.some(is))
+      return `the entry is ${could.map((v) => v.toString(16)).join()}, and was read as ${item.toString(16)}`;
+    // what it is not, it has not been
+    this.#words.set(
+      at,
+      this.#versions(at).filter((v) => v.until <= this.#time || is(v.value)),
+    );
+    return null;
   }
 
   #access(kind: number, at: number, value: number, user: boolean, isFault: boolean, item: number): string | null {
     const page = at >>> 12;
-    const { frames, codes } = this.#outcomes(page, kind === 1, user);
-    const could = `could be frames ${[...frames].join()} or faults ${[...codes].join()}`;
+    const { places, codes } = this.#outcomes(page, kind, user);
+    const frames = [...places].map((place) => this.#frameOf(place)).filter((f) => f >= 0);
+    const words = [...places].map((place) => place + (at & 0xfff)).filter((word) => this.#words.has(word));
+    const could = `could be ${[...places].map((p) => p.toString(16)).join()} or faults ${[...codes].join()}`;
     if (isFault) {
       this.#flushedPages.set(page, this.#time);
       return codes.has(item & 0xff_ffff) ? null : `fault ${item & 0xff_ffff}, ${could}`;
     }
-    if (frames.size === 0) return `no fault, ${could}`;
+    if (places.size === 0) return `no fault, ${could}`;
     if (kind === 1) {
       for (const f of frames) {
-        if (frames.size === 1) this.#contents[f].clear();
+        if (places.size === 1) this.#contents[f].clear();
         this.#contents[f].add(value >>> 0);
       }
+      for (const word of words) this.#set(word, value, places.size > 1);
       return item === value >>> 0 ? null : 'the write went wrong';
     }
-    if ((at & 4) === 0) return frames.has(item & 0xff) ? null : `frame ${item & 0xff}, ${could}`;
-    return [...frames].some((f) => this.#contents[f].has(item)) ? null : `read ${item.toString(16)}, ${could}`;
+    if ((at & 4) === 0) return frames.includes(item & 0xff) ? null : `frame ${item & 0xff}, ${could}`;
+    const isWord = (v: number): boolean => ((item ^ v) & ~USED) === 0;
+    if (words.some((word) => this.#alive(word).some(isWord))) return null;
+    return frames.some((f) => this.#contents[f].has(item)) ? null : `read ${item.toString(16)}, ${could}`;
   }
 
-  /** Everything that an access to a page may come to. */
-  #outcomes(page: number, write: boolean, user: boolean): { frames: Set<number>; codes: Set<number> } {
-    const frames = new Set<number>();
+  /** Everything that an access to a page may come to: where its page may be, and which faults it may take. */
+  #outcomes(page: number, kind: number, user: boolean): { places: Set<number>; codes: Set<number> } {
+    const found = new Set<number>();
     const codes = new Set<number>();
-    const code = (write ? 2 : 0) | (user ? 4 : 0);
+    const { pae } = this.#places;
+    const write = kind === 1;
+    const code = (write ? 2 : 0) | (user ? 4 : 0) | (kind === 2 && pae ? 16 : 0);
     const always = Math.max(this.#flushedAll, this.#flushedPages.get(page) ?? 0);
     const plain = Math.max(always, this.#flushedPlain);
-    const take = (rights: number, frame: number): void => {
-      const allowed = user ? (rights & 4) !== 0 && (!write || (rights & 2) !== 0) : !write || (rights & 2) !== 0;
-      if (allowed || (!user && !this.#writeProtect)) frames.add(frame);
-      else codes.add(code | 1);
+    const take = (rights: number, isData: boolean, place: number): void => {
+      const mayWrite = (rights & 2) !== 0 || (!user && !this.#writeProtect);
+      const refused = (user && (rights & 4) === 0) || (write && !mayWrite) || (kind === 2 && isData);
+      if (refused) codes.add(code | 1);
+      else found.add(place);
     };
+    const mask = 2 ** this.#indexBits - 1;
     for (const [since, globals] of [
       [plain, false],
       [always, true],
     ] as const) {
-      for (const root of versionsSince(this.#roots, since)) {
-        const directory = this.#words.get(root + (page >>> 10) * 4) ?? [];
-        for (const pde of versionsSince(directory, since)) {
+      for (const root of this.#roots) {
+        if (root.until <= since) continue;
+        const directory = root.directories[this.#places.pae ? page >>> 18 : 0] ?? -1;
+        if (directory < 0) {
+          if (!globals) codes.add(code);
+          continue;
+        }
+        const pdeAt = directory + ((page >>> this.#indexBits) & mask) * this.#entryBytes;
+        for (const [pde, pdeIsData] of this.#entries(pdeAt, since)) {
           if ((pde & 1) === 0) continue;
           if ((pde & LARGE) !== 0) {
-            if (!globals || (pde & GLOBAL) !== 0) take(pde, 8 + (page & 3));
+            if (!globals || (pde & GLOBAL) !== 0) take(pde, pdeIsData, (page & 3) << 12);
             continue;
           }
-          const table = this.#words.get((pde & ~0xfff) + (page & 0x3ff) * 4) ?? [];
-          for (const pte of versionsSince(table, since))
-            if ((pte & 1) !== 0 && (!globals || (pte & GLOBAL) !== 0)) take(pde & pte, this.#frameOf(pte));
+          const pteAt = (pde & ~0xfff) + (page & mask) * this.#entryBytes;
+          for (const [pte, pteIsData] of this.#entries(pteAt, since))
+            if ((pte & 1) !== 0 && (!globals || (pte & GLOBAL) !== 0))
+              take(pde & pte, pdeIsData || pteIsData, pte & ~0xfff);
           // what is not present is not cached
-          if (!globals && ((table.at(-1)?.value ?? 0) & 1) === 0) codes.add(code);
+          if (!globals && this.#alive(pteAt).some((now) => (now & 1) === 0)) codes.add(code);
         }
-        const now = directory.at(-1)?.value ?? 0;
-        if (!globals && (now & 1) === 0) codes.add(code);
+        if (!globals && this.#alive(pdeAt).some((now) => (now & 1) === 0)) codes.add(code);
       }
     }
-    return { frames, codes };
+    return { places: found, codes };
   }
 
-  #frameOf(pte: number): number {
-    const at = pte & ~0xfff;
+  /** Every low word that an entry has had since then, with whether it forbade fetches. */
+  #entries(at: number, since: number): [low: number, isData: boolean][] {
+    const highs = this.#places.pae ? this.#since(at + 4, since) : [0];
+    return this.#since(at, since).flatMap((low) => highs.map((high): [number, boolean] => [low, high < 0]));
+  }
+
+  /** Number of the frame of data at an address; −1 for a page table. */
+  #frameOf(at: number): number {
     for (let f = 0; f < FRAMES; f++) if (this.#places.frameAt(f) === at) return f;
-    throw new Error('no such frame');
+    if (!this.#places.tables.includes(at)) throw new Error('no such frame');
+    return -1;
   }
-}
-
-function versionsSince(versions: readonly Version[], since: number): readonly number[] {
-  let first = versions.length - 1;
-  while (first > 0 && (versions[first]?.time ?? 0) > since) first--;
-  return versions.slice(Math.max(first, 0)).map((v) => v.value);
 }

@@ -1,6 +1,8 @@
 /** Address translation as the manual tells it (SDM Vol. 3, "32-Bit Paging", "EPT Translation Mechanism"), without caches, one step after
  *  the other. Written for tests, apart from the product: bigint entries, no shared constants. */
 
+import { type PaeRegime, paeWalk } from './pae-paging.ts';
+
 export interface PagingRegime {
   readonly paging: boolean;
   readonly writeProtect: boolean;
@@ -8,6 +10,8 @@ export interface PagingRegime {
   readonly cr3: number;
   /** EPT pointer, null without EPT. */
   readonly eptp: bigint | null;
+  /** PAE paging: the PDPTE registers, and IA32_EFER.NXE. */
+  readonly pae?: PaeRegime | undefined;
 }
 
 export interface MemoryAccess {
@@ -73,6 +77,19 @@ export class ReferenceMmu {
         linearRights,
       );
     if (!regime.paging) return final(linear, 0x600);
+    if (regime.pae !== undefined) {
+      const found = paeWalk(regime.pae, regime.writeProtect, { linear, kind, user }, (at) => {
+        const physical = this.#guestPhysical(regime, at, { read: true, write: eptFlags, fetch: false }, null);
+        this.references++;
+        return this.#read64(physical);
+      });
+      if (found.kind === 'fault') throw new Ended({ kind: 'page fault', errorCode: found.errorCode });
+      for (const [at, flags] of found.marks) {
+        const physical = this.#guestPhysical(regime, at, { read: true, write: true, fetch: false }, null);
+        this.#write32(physical, this.#read32(physical) | flags);
+      }
+      return final(found.physical, found.rights);
+    }
     const fault = (present: boolean, reserved: boolean): never => {
       const code = (present ? 1 : 0) + (kind === 'write' ? 2 : 0) + (user ? 4 : 0) + (reserved ? 8 : 0);
       throw new Ended({ kind: 'page fault', errorCode: code });

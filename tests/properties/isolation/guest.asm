@@ -1,21 +1,26 @@
 ; A kernel that works through a list of operations on its own page tables: it reads, writes, executes, faults, edits, flushes or forgets
 ; to, and logs what it sees. The list stands behind it in the image, four doublewords an operation.
 ;
-; 0000_0000  frames 8 to 11, which large pages show    0011_2000  tables T0 to T3
-; 0010_0000  this kernel, the list                     0011_6000  the table of the ring-3 code (linear C0_0000)
+; 0000_0000  frames 8 to 11, which large pages show    0011_7000  with PAE: two page-directory-pointer tables
+; 0010_0000  this kernel, the list                     0011_8000  … and the directories of their second entries
 ; 0011_0000  directories D0, D1                        0012_0000  frames 0 to 7
-;                                                      0013_0000  the log
+; 0011_2000  tables T0 to T3                           0013_0000  the log
+; 0011_6000  the table of the ring-3 code (linear C0_0000)
 bits 32
 org 0x100000
 D0      equ 0x110000
 D1      equ 0x111000
 TU      equ 0x116000
+P0      equ 0x117000
+P1      equ 0x117020
+E0      equ 0x118000
+E1      equ 0x119000
 FRAMES  equ 0x120000
 LOG     equ 0x130000
 STACK   equ 0x141000
 USER_STACK equ 0x142000
 USER    equ 0xc00000
-KERNEL_PAGE equ 0xe3                    ; 4 MiB at their own addresses, accessed and dirty
+KERNEL_PAGE equ 0xe3                    ; 4 MiB or 2 MiB at their own addresses, accessed and dirty
 FAULT   equ 0xfa000000
 
 start:  mov esp, STACK
@@ -49,16 +54,34 @@ start:  mov esp, STACK
         jb .frame
         ; ring 3
         mov dword [TU], (0x100000 + user_code - start) | 0x67
-        mov dword [TU + 4], (USER_STACK - 0x1000) | 0x67
         mov dword [D0], KERNEL_PAGE
         mov dword [D1], KERNEL_PAGE
+        mov edx, cr4
+        cmp byte [pae], 0
+        jne .pae
+        mov dword [TU + 4], (USER_STACK - 0x1000) | 0x67
         mov dword [D0 + 12], TU | 0x67
         mov dword [D1 + 12], TU | 0x67
-        mov eax, cr4
-        or eax, 0x90                    ; PSE, PGE
-        mov cr4, eax
-        mov eax, D0
-        mov cr3, eax
+        or edx, 0x90                    ; PSE, PGE
+        mov ebx, D0
+        jmp .on
+.pae:   mov dword [TU + 8], (USER_STACK - 0x1000) | 0x67
+        mov dword [D0 + 48], TU | 0x67
+        mov dword [D1 + 48], TU | 0x67
+        mov dword [P0], D0 | 1
+        mov dword [P0 + 8], E0 | 1
+        mov dword [P1], D1 | 1
+        mov dword [P1 + 8], E1 | 1
+        push edx
+        mov ecx, 0xc0000080             ; IA32_EFER.NXE
+        rdmsr
+        or eax, 0x800
+        wrmsr
+        pop edx
+        or edx, 0xa0                    ; PAE, PGE
+        mov ebx, P0
+.on:    mov cr4, edx
+        mov cr3, ebx
         mov eax, cr0
         or eax, 0x80010000              ; PG, WP
         mov cr0, eax
@@ -162,6 +185,7 @@ idtr:   dw 49 * 8 - 1
         dd idt
 at_list dd 0
 at_log  dd 0
+pae     dd 0
 align 8
 tss:    dd 0, STACK, 16
         times 23 dd 0

@@ -2,36 +2,29 @@
 import fc from 'fast-check';
 import { assemble } from '../../../src/asm/index.ts';
 import { Hypervisor } from '../../../src/hypervisor/hypervisor.ts';
-import { Judge, type Violation } from '../../../src/invariants/index.ts';
-import { HardwareTrace } from '../../../src/machine/hardware-trace.ts';
-import { Machine } from '../../../src/machine/machine.ts';
+import type { ShadowOptions } from '../../../src/hypervisor/shadow/options.ts';
+import type { Violation } from '../../../src/invariants/index.ts';
 import { RootModePort } from '../../../src/machine/root-mode-port.ts';
 import type { TranslationCacheOptions } from '../../../src/mmu/policy.ts';
 import { carefulOutcome } from '../../models/careful-guest.ts';
 import { CarelessGuest } from '../../models/careless-guest.ts';
-import {
-  carefulPrograms,
-  carelessPrograms,
-  DIRECTORIES,
-  ENTRIES,
-  frameAt,
-  imageOf,
-  MEMORY_BYTES,
-  OP,
-  type Operation,
-  ORIGIN,
-} from './programs.ts';
+import { imageOf, OP, type Operation } from './operations.ts';
+import { MEMORY_BYTES, ORIGIN, type Places, placesOf } from './places.ts';
+import { carefulPrograms, carelessPrograms } from './programs.ts';
 import { type Action, rough } from './rough.ts';
-import { bare, CONTEXTS, inVm, leftBehind, type Ran, type Runner, type Seen } from './runs.ts';
+import { bare, bounded, emptyMachine, inVm, leftBehind, type Ran, type Runner, type Seen } from './runs.ts';
 
 /** A random case: programs, one for each VM, and what goes on around them. */
 export interface Case {
   readonly cache: TranslationCacheOptions;
+  /** The guests have PAE paging. */
+  readonly pae: boolean;
   readonly programs: readonly (readonly Operation[])[];
   readonly actions: readonly Action[];
   readonly vpids: boolean;
   /** Instructions of a turn. */
   readonly slice: number;
+  readonly pager: ShadowOptions;
 }
 
 export interface IsolationProperty {
@@ -41,7 +34,16 @@ export interface IsolationProperty {
   holds(c: Case): string[];
 }
 
-const PLACES = { frameAt, entries: ENTRIES, directories: DIRECTORIES, bytes: MEMORY_BYTES };
+/** Ways for the shadow pager to work. */
+const PAGERS: readonly ShadowOptions[] = [
+  {},
+  { unsync: false },
+  { unsync: false, emulate: false },
+  { prefetch: false, flood: 0 },
+  { tables: 16, roots: 1 },
+];
+/** Whether shadow paging can serve guests with PAE paging. */
+const SHADOW_PAE = false;
 
 const caches: fc.Arbitrary<TranslationCacheOptions> = fc.oneof(
   fc.constantFrom<TranslationCacheOptions>({ kind: 'unlimited' }, { kind: 'stalest' }),
@@ -57,21 +59,26 @@ const actions: fc.Arbitrary<Action[]> = fc.array(
   }),
   { maxLength: 60, size: 'max' },
 );
-const casesOf = (programs: fc.Arbitrary<Operation[][]>): fc.Arbitrary<Case> =>
-  fc.record({
-    cache: caches,
-    programs,
-    actions,
-    vpids: fc.boolean(),
-    slice: fc.constantFrom(7, 50, 501),
-  });
-const one = (programs: fc.Arbitrary<Operation[]>): fc.Arbitrary<Case> => casesOf(programs.map((p) => [p]));
-const several = (programs: fc.Arbitrary<Operation[]>): fc.Arbitrary<Case> =>
-  casesOf(fc.array(programs, { minLength: 2, maxLength: 3 }));
+type Programs = (p: Places) => fc.Arbitrary<Operation[]>;
+const casesOf = (programs: (p: Places) => fc.Arbitrary<Operation[][]>): fc.Arbitrary<Case> =>
+  fc.boolean().chain((pae) =>
+    fc.record({
+      cache: caches,
+      pae: fc.constant(pae),
+      programs: programs(placesOf(pae)),
+      actions,
+      vpids: fc.boolean(),
+      slice: fc.constantFrom(7, 50, 501),
+      pager: fc.constantFrom(...PAGERS),
+    }),
+  );
+const one = (programs: Programs): fc.Arbitrary<Case> => casesOf((p) => programs(p).map((program) => [program]));
+const several = (programs: Programs): fc.Arbitrary<Case> =>
+  casesOf((p) => fc.array(programs(p), { minLength: 2, maxLength: 3 }));
 
 type Ways = Readonly<Record<string, Runner>>;
 const ways = new Map<string, Ways>();
-function waysOf(cache: TranslationCacheOptions): Ways {
+function waysOf(cache: TranslationCacheOptions, pae: boolean): Ways {
   const key = JSON.stringify(cache);
   const known = ways.get(key) ?? {
     bare: bare(cache),
@@ -80,7 +87,8 @@ function waysOf(cache: TranslationCacheOptions): Ways {
     shadow: inVm(cache, { paging: 'shadow' }),
   };
   ways.set(key, known);
-  return known;
+  const { shadow, ...others } = known;
+  return pae && !SHADOW_PAE ? others : known;
 }
 
 const told = (where: string, violations: readonly Violation[]): string[] =>
@@ -101,10 +109,10 @@ const ended = (where: string, end: string): string[] => (end === 'power-off' ? [
 const equivalence: IsolationProperty = {
   name: 'a guest that flushes sees the same on the bare machine and in a VM, and what a processor without caches would show it',
   cases: one(carefulPrograms),
-  holds({ cache, programs: [program] }) {
-    const expected = carefulOutcome(program, PLACES);
-    return Object.entries(waysOf(cache)).flatMap(([where, run]) => {
-      const ran: Ran = run(program);
+  holds({ cache, pae, programs: [program] }) {
+    const expected = carefulOutcome(program, placesOf(pae));
+    return Object.entries(waysOf(cache, pae)).flatMap(([where, run]) => {
+      const ran: Ran = run(program, pae);
       return [...told(where, ran.violations), ...ended(where, ran.end), ...different(where, ran, expected)];
     });
   },
@@ -113,10 +121,10 @@ const equivalence: IsolationProperty = {
 const possibility: IsolationProperty = {
   name: 'a guest that does not flush sees what tables said since the last flush, and nothing else',
   cases: one(carelessPrograms),
-  holds({ cache, programs: [program] }) {
-    return Object.entries(waysOf(cache)).flatMap(([where, run]) => {
-      const ran: Ran = run(program);
-      const wrong = new CarelessGuest(PLACES).contradiction(program, ran.log);
+  holds({ cache, pae, programs: [program] }) {
+    return Object.entries(waysOf(cache, pae)).flatMap(([where, run]) => {
+      const ran: Ran = run(program, pae);
+      const wrong = new CarelessGuest(placesOf(pae)).contradiction(program, ran.log);
       return [
         ...told(where, ran.violations),
         ...ended(where, ran.end),
@@ -133,14 +141,14 @@ const restless = (program: readonly Operation[]): Operation[] =>
 const transparency: IsolationProperty = {
   name: 'several guests do not notice that a hypervisor takes pages away, protects, moves and exchanges them',
   cases: several(carefulPrograms),
-  holds({ cache, programs, actions: acts, vpids }) {
+  holds({ cache, pae, programs, actions: acts, vpids }) {
     const all = programs.map(restless);
-    const { seen, ends, violations, lost } = rough(all, acts, cache, vpids);
+    const { seen, ends, violations, lost } = rough(all, acts, cache, vpids, pae);
     return [
       ...told('rough', violations),
       ...lost,
       ...ends.flatMap((end, n) => ended(`VM ${n}`, end)),
-      ...seen.flatMap((s, n) => different(`VM ${n}`, s, carefulOutcome(all[n], PLACES))),
+      ...seen.flatMap((s, n) => different(`VM ${n}`, s, carefulOutcome(all[n], placesOf(pae)))),
     ];
   },
 };
@@ -148,14 +156,14 @@ const transparency: IsolationProperty = {
 const confinement: IsolationProperty = {
   name: 'guests that do not flush keep to their own frames, whatever the hypervisor does with them',
   cases: several(carelessPrograms),
-  holds({ cache, programs, actions: acts, vpids }) {
+  holds({ cache, pae, programs, actions: acts, vpids }) {
     const all = programs.map(restless);
-    const { seen, ends, violations, lost } = rough(all, acts, cache, vpids);
+    const { seen, ends, violations, lost } = rough(all, acts, cache, vpids, pae);
     return [
       ...told('rough', violations),
       ...lost,
       ...ends.flatMap((end, n) => ended(`VM ${n}`, end)),
-      ...seen.flatMap(({ log }, n) => new CarelessGuest(PLACES).contradiction(all[n], log) ?? []),
+      ...seen.flatMap(({ log }, n) => new CarelessGuest(placesOf(pae)).contradiction(all[n], log) ?? []),
     ];
   },
 };
@@ -185,16 +193,21 @@ org ${ORIGIN}
 const company: IsolationProperty = {
   name: 'VMs of ringlet’s hypervisor, in short turns and beside one that writes where no memory is, see what they would see alone',
   cases: several(carefulPrograms),
-  holds({ cache, programs, slice, vpids }) {
-    const machine = new Machine({ memory: 0x100_0000, contexts: CONTEXTS, translationCache: cache });
-    const judge = new Judge();
-    const trace = new HardwareTrace(machine, (event) => judge.add(event));
+  holds({ cache, pae, programs, slice, vpids, pager }) {
+    const { machine, judge, trace } = emptyMachine(cache);
     const hypervisor = new Hypervisor(new RootModePort(machine), { slice, seed: slice });
     const make = (image: Uint8Array, paging: 'nested' | 'shadow'): ReturnType<Hypervisor['createVm']> =>
-      hypervisor.createVm({ memory: MEMORY_BYTES, image, load: ORIGIN, paging });
-    const vms = programs.map((program) => make(imageOf(program), vpids ? 'nested' : 'shadow'));
+      hypervisor.createVm({
+        memory: MEMORY_BYTES,
+        image,
+        load: ORIGIN,
+        paging,
+        ...(paging === 'shadow' ? { shadow: pager } : {}),
+      });
+    const paging = vpids || (pae && !SHADOW_PAE) ? 'nested' : 'shadow';
+    const vms = programs.map((program) => make(imageOf(program, pae), paging));
     const stores = make(storing, 'nested');
-    hypervisor.run({ maxInstructions: 200_000 });
+    hypervisor.run(bounded(200_000));
     trace.snapshot();
     return [
       ...told('hypervisor', judge.violations),
@@ -203,8 +216,8 @@ const company: IsolationProperty = {
         ...ended(`VM ${n}`, vm.stopReason?.kind ?? 'limit'),
         ...different(
           `VM ${n}`,
-          leftBehind((at) => vm.memory.read32(at)),
-          carefulOutcome(programs[n], PLACES),
+          leftBehind(placesOf(pae), (at) => vm.memory.read32(at)),
+          carefulOutcome(programs[n], placesOf(pae)),
         ),
       ]),
     ];

@@ -3,12 +3,14 @@
 import { EAX, ESP } from '../../../src/base/registers.ts';
 import { Judge, type Violation } from '../../../src/invariants/index.ts';
 import { HardwareTrace } from '../../../src/machine/hardware-trace.ts';
+import type { MachineState } from '../../../src/machine/persist.ts';
 import type { TranslationCacheOptions } from '../../../src/mmu/policy.ts';
-import { SECONDARY } from '../../../src/vmx/controls.ts';
+import { SECONDARY, VM_ENTRY, VM_EXIT } from '../../../src/vmx/controls.ts';
 import { EXIT } from '../../../src/vmx/exit-reasons.ts';
 import * as F from '../../../src/vmx/fields.ts';
 import { AT, control, rootMode, type World, writeBaseline } from '../../vmx/support.ts';
-import { imageOf, type Operation, ORIGIN } from './programs.ts';
+import { imageOf, type Operation } from './operations.ts';
+import { ORIGIN, placesOf } from './places.ts';
 import { CONTEXTS, leftBehind, type Seen } from './runs.ts';
 
 /** What to do to one page of one VM; `other`: another VM's page, or nothing. */
@@ -28,7 +30,7 @@ export interface RoughResult {
   readonly lost: readonly string[];
 }
 
-const HOST_BYTES = 0x80_0000;
+const HOST_BYTES = 0x40_0000;
 const FIRST_FREE = 0x200;
 const POISON = 0xdd;
 const MOST_EXITS = 3000;
@@ -88,6 +90,8 @@ class RoughVm {
     const secondary = F.SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS;
     control(world, secondary, SECONDARY.UNRESTRICTED_GUEST);
     control(world, secondary, SECONDARY.ENABLE_VPID, vpid !== 0);
+    control(world, F.VM_ENTRY_CONTROLS, VM_ENTRY.LOAD_IA32_EFER);
+    control(world, F.VM_EXIT_CONTROLS, VM_EXIT.SAVE_IA32_EFER | VM_EXIT.LOAD_IA32_EFER);
     world.set(F.GUEST_CR0, 0x31);
     world.set(F.CR0_GUEST_HOST_MASK, 0x20);
     world.set(F.GUEST_CR3, 0);
@@ -111,21 +115,49 @@ class RoughVm {
   }
 }
 
+const arenas = new Map<string, Arena>();
+function arena(cache: TranslationCacheOptions): Arena {
+  const key = JSON.stringify(cache);
+  const known = arenas.get(key) ?? new Arena(cache);
+  arenas.set(key, known);
+  return known;
+}
+
+/** A machine in root mode, for one case after the other. */
+class Arena {
+  readonly #world: World;
+  readonly #initial: MachineState;
+  readonly #trace: HardwareTrace;
+  #judge = new Judge();
+
+  constructor(translationCache: TranslationCacheOptions) {
+    this.#world = rootMode({ memory: HOST_BYTES, contexts: CONTEXTS, translationCache });
+    this.#world.root.memory.fill(AT.ioA, 0x2000, 0xff);
+    this.#initial = this.#world.machine.save();
+    this.#trace = new HardwareTrace(this.#world.machine, (event) => this.#judge.add(event));
+  }
+
+  begin(): { world: World; judge: Judge; trace: HardwareTrace } {
+    this.#world.machine.restore(this.#initial);
+    this.#judge = new Judge();
+    this.#trace.restart();
+    return { world: this.#world, judge: this.#judge, trace: this.#trace };
+  }
+}
+
 /** Runs a program in each VM, and the actions one after the other when VMs yield. */
 export function rough(
   programs: readonly (readonly Operation[])[],
   actions: readonly Action[],
   translationCache: TranslationCacheOptions,
-  vpids = true,
+  vpids: boolean,
+  pae: boolean,
 ): RoughResult {
-  const world = rootMode({ memory: HOST_BYTES, contexts: CONTEXTS, translationCache });
-  const judge = new Judge();
-  const trace = new HardwareTrace(world.machine, (event) => judge.add(event));
+  const { world, judge, trace } = arena(translationCache).begin();
   const { root } = world;
-  root.memory.fill(AT.ioA, 0x2000, 0xff);
   const free = Array.from({ length: HOST_BYTES / 4096 - FIRST_FREE }, (_, k) => HOST_BYTES / 4096 - 1 - k);
   const frame = (): number => free.pop() ?? 0;
-  const vms = programs.map((program, n) => new RoughVm(world, frame, imageOf(program), vpids ? n + 1 : 0));
+  const vms = programs.map((program, n) => new RoughVm(world, frame, imageOf(program, pae), vpids ? n + 1 : 0));
   const hypervisor = new Rough(world, vms, free);
   let next = 0;
   for (let exits = 0; exits < MOST_EXITS; exits++) {
@@ -136,7 +168,7 @@ export function rough(
   }
   trace.snapshot();
   const seen = vms.map((vm) => {
-    return leftBehind((at) => {
+    return leftBehind(placesOf(pae), (at) => {
       const page = vm.pages.get(at >> 12);
       if (page === undefined) return 0;
       if (page.contents !== null) return new DataView(page.contents.buffer).getInt32(at & 0xfff, true);

@@ -2,6 +2,7 @@
  *  A machine serves many programs, one after the other. */
 import { Hypervisor, type VmConfig } from '../../../src/hypervisor/hypervisor.ts';
 import type { VmState } from '../../../src/hypervisor/persist.ts';
+import type { RunLimits } from '../../../src/hypervisor/scheduler.ts';
 import type { Vm } from '../../../src/hypervisor/vm.ts';
 import { Judge, type Violation } from '../../../src/invariants/index.ts';
 import { HardwareTrace } from '../../../src/machine/hardware-trace.ts';
@@ -9,11 +10,13 @@ import { Machine } from '../../../src/machine/machine.ts';
 import type { MachineState } from '../../../src/machine/persist.ts';
 import { RootModePort } from '../../../src/machine/root-mode-port.ts';
 import type { TranslationCacheOptions } from '../../../src/mmu/policy.ts';
-import { ENTRIES, frameAt, imageOf, LOG, LOG_END, MEMORY_BYTES, type Operation, ORIGIN } from './programs.ts';
+import { imageOf, LOG_END, type Operation } from './operations.ts';
+import { frameAt, LOG, MEMORY_BYTES, ORIGIN, type Places, placesOf } from './places.ts';
 
 /** What a program sees, and leaves behind. */
 export interface Seen {
   readonly log: number[];
+  /** Words of tables. */
   readonly entries: number[];
   readonly contents: number[];
 }
@@ -23,7 +26,7 @@ export interface Ran extends Seen {
   readonly violations: readonly Violation[];
 }
 
-export type Runner = (program: readonly Operation[]) => Ran;
+export type Runner = (program: readonly Operation[], pae: boolean) => Ran;
 
 const MOST = 100_000;
 /** Two contexts of the fast tables serve a guest in two rings, two more the host. */
@@ -31,14 +34,20 @@ export const CONTEXTS = 4;
 /** So many programs on one machine: the judge remembers all of them. */
 const PROGRAMS = 100;
 
+/** An end for VMs that exit again and again without getting on. */
+export function bounded(maxInstructions: number): RunLimits {
+  let exits = 0;
+  return { maxInstructions, until: () => ++exits > MOST };
+}
+
 /** What stands in a guest's memory when it has ended. */
-export function leftBehind(read: (guestPhysical: number) => number): Seen {
+export function leftBehind(places: Places, read: (guestPhysical: number) => number): Seen {
   const log: number[] = [];
   const end = read(LOG_END);
   for (let at = LOG; at < end && at < LOG + 0x4000; at += 4) log.push(read(at) >>> 0);
   return {
     log,
-    entries: ENTRIES.map((at) => read(at) >>> 0),
+    entries: places.words.map((at) => read(at) >>> 0),
     contents: Array.from({ length: 12 }, (_, f) => read(frameAt(f) + 4) >>> 0),
   };
 }
@@ -47,7 +56,7 @@ export function leftBehind(read: (guestPhysical: number) => number): Seen {
 export function bare(translationCache: TranslationCacheOptions): Runner {
   let made: { machine: Machine; trace: HardwareTrace; initial: MachineState } | null = null;
   let judge = new Judge();
-  return (program) => {
+  return (program, pae) => {
     if (made === null) {
       const machine = new Machine({ memory: MEMORY_BYTES, contexts: CONTEXTS, translationCache });
       const trace = new HardwareTrace(machine, (event) => judge.add(event));
@@ -58,10 +67,10 @@ export function bare(translationCache: TranslationCacheOptions): Runner {
     machine.restore(initial);
     judge = new Judge();
     trace.restart();
-    machine.memory.writeBytes(ORIGIN, imageOf(program));
+    machine.memory.writeBytes(ORIGIN, imageOf(program, pae));
     const end = machine.run({ maxInstructions: MOST }).kind;
     trace.snapshot();
-    return { end, ...leftBehind((at) => machine.memory.read32(at)), violations: judge.violations };
+    return { end, ...leftBehind(placesOf(pae), (at) => machine.memory.read32(at)), violations: judge.violations };
   };
 }
 
@@ -72,7 +81,7 @@ export function inVm(
 ): Runner {
   let made: { hypervisor: Hypervisor; vm: Vm; judge: Judge; trace: HardwareTrace; initial: VmState } | null = null;
   let count = 0;
-  return (program) => {
+  return (program, pae) => {
     if (made === null || ++count % PROGRAMS === 0) {
       const machine = new Machine({ memory: 0x60_0000, contexts: CONTEXTS, translationCache });
       const judge = new Judge();
@@ -84,14 +93,39 @@ export function inVm(
     }
     const { hypervisor, vm, judge, trace, initial } = made;
     hypervisor.restore(vm, initial);
-    vm.memory.writeBytes(ORIGIN, imageOf(program));
+    vm.memory.writeBytes(ORIGIN, imageOf(program, pae));
     const before = judge.violations.length;
-    hypervisor.run({ maxInstructions: MOST });
+    hypervisor.run(bounded(MOST));
     trace.snapshot();
     return {
       end: vm.stopReason?.kind ?? 'limit',
-      ...leftBehind((at) => vm.memory.read32(at)),
+      ...leftBehind(placesOf(pae), (at) => vm.memory.read32(at)),
       violations: judge.violations.slice(before),
     };
   };
+}
+
+/** Room for the hypervisor, three guests and one that stores where no memory is. */
+const COMPANY_BYTES = 0xc0_0000;
+const empty = new Map<string, { machine: Machine; trace: HardwareTrace; initial: MachineState; judge: Judge }>();
+
+/** A machine in which nothing has run yet: always the same for a way of caching, as it was at first. */
+export function emptyMachine(translationCache: TranslationCacheOptions): {
+  machine: Machine;
+  judge: Judge;
+  trace: HardwareTrace;
+} {
+  const key = JSON.stringify(translationCache);
+  let made = empty.get(key);
+  if (made === undefined) {
+    const machine = new Machine({ memory: COMPANY_BYTES, contexts: CONTEXTS, translationCache });
+    const initial = machine.save();
+    const trace = new HardwareTrace(machine, (event) => empty.get(key)?.judge.add(event));
+    made = { machine, trace, initial, judge: new Judge() };
+    empty.set(key, made);
+  }
+  made.machine.restore(made.initial);
+  made.judge = new Judge();
+  made.trace.restart();
+  return made;
 }
