@@ -15,12 +15,13 @@ const MEBIBYTE = 0x10_0000;
 /** What the hypervisor needs for itself, and per VM besides its memory's page tables (8 bytes for each page of 4 KiB). */
 const OWN_BYTES = 2 * MEBIBYTE;
 const VM_BYTES = 256 * 1024;
-/** Shadow tables take one page for so many of the guest, and VM_BYTES once more. */
-const SHADOW_SHARE = 50;
+const SHADOW_BYTES = 640 * 1024;
+/** Shadow tables take one page for so many of the guest, and so much more. */
+const SHADOW_SHARE = 25;
 
 /** Memory of a machine that can hold these guests. Throws InvalidInput if none can. */
 export function hostMemory(guests: readonly number[], withShadow = false): number {
-  const shadow = (bytes: number): number => (withShadow ? bytes / SHADOW_SHARE + VM_BYTES : 0);
+  const shadow = (bytes: number): number => (withShadow ? bytes / SHADOW_SHARE + SHADOW_BYTES : 0);
   const needed = guests.reduce((sum, bytes) => sum + bytes + bytes / 256 + VM_BYTES + shadow(bytes), OWN_BYTES);
   const bytes = Math.ceil(needed / MEBIBYTE) * MEBIBYTE;
   if (bytes < MEMORY_LIMIT) return bytes;

@@ -3,6 +3,7 @@
 
 import { InvalidInput } from '../base/errors.ts';
 import { hex } from '../base/int.ts';
+import { CR4_PAE } from '../base/registers.ts';
 import type { RootMode } from '../machine/root-mode.ts';
 import * as MSR from '../vmx/capabilities.ts';
 import { controlNames, PIN_BASED, PRIMARY, SECONDARY, VM_ENTRY, VM_EXIT } from '../vmx/controls.ts';
@@ -91,6 +92,9 @@ export function chooseControls(root: RootMode, paging: Paging): Controls {
           SECONDARY.ENABLE_VPID | SECONDARY.ENABLE_RDTSCP,
         )
       : 0;
+  const cr4Allowed = msr(MSR.IA32_VMX_CR4_FIXED1).lo;
+  if (!isNested && (cr4Allowed & CR4_PAE) === 0)
+    throw new InvalidInput('shadow tables are those of PAE paging, which the processor does not have');
   const withEpt = SECONDARY.ENABLE_EPT | SECONDARY.UNRESTRICTED_GUEST;
   const secondary = chooseSecondary(isNested ? withEpt : 0);
   const offersEpt = hasSecondary && (msr(MSR.IA32_VMX_PROCBASED_CTLS2).hi & withEpt) === withEpt;
@@ -118,7 +122,7 @@ export function chooseControls(root: RootMode, paging: Paging): Controls {
     timerShift: msr(MSR.IA32_VMX_MISC).lo & 31,
     cr0Required: msr(MSR.IA32_VMX_CR0_FIXED0).lo & ~CR0_PE_PG,
     cr4Required: msr(MSR.IA32_VMX_CR4_FIXED0).lo,
-    cr4Allowed: msr(MSR.IA32_VMX_CR4_FIXED1).lo,
+    cr4Allowed,
     largePages: offersEpt && (msr(MSR.IA32_VMX_EPT_VPID_CAP).lo & MSR.EPT_CAP.PAGES_2M) !== 0,
     vpid: (secondary & SECONDARY.ENABLE_VPID) !== 0,
   };

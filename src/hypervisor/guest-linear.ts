@@ -1,26 +1,12 @@
 /** A guest's linear memory as the hypervisor reaches it on the guest's behalf: through the guest's own page tables, with the
- *  guest's own faults. Reference: SDM Vol. 3, "32-Bit Paging".
- *
- *  Left out: PAE paging. */
+ *  guest's own faults. */
 
 import type { GuestPhysical, Linear } from '../base/address.ts';
-import { CR0_PG, CR0_WP, CR4_PAE, CR4_PSE } from '../base/registers.ts';
+import { CR0_PG, CR4_SMAP, FLAG_AC } from '../base/registers.ts';
+import { ERROR, PAGE_BYTES } from './paging/entry.ts';
+import type { PagingRegisters } from './paging/registers.ts';
+import { setFlags, walkGuest } from './paging/walk.ts';
 import type { Vm } from './vm.ts';
-
-// Entry bits
-const P = 0x1;
-const RW = 0x2;
-const US = 0x4;
-const A = 0x20;
-const D = 0x40;
-const PS = 0x80;
-const LARGE_RESERVED = 0x3f_e000; // bits 21:13 of a 4-MiB page's entry, without PSE-36
-
-// Error code of #PF
-const ERROR_P = 0x1;
-const ERROR_WR = 0x2;
-const ERROR_US = 0x4;
-const ERROR_RSVD = 0x8;
 
 /** The access would have faulted in the guest: #PF with this code, at this address. Thrown, and caught by the emulation. */
 export class GuestPageFault extends Error {
@@ -37,41 +23,45 @@ export class GuestPageFault extends Error {
 /** Something in the guest's state that the hypervisor cannot emulate. Thrown, and caught by the emulation. */
 export class CannotEmulate extends Error {}
 
+/** What reaches memory: the instruction, with the rights of the ring that it is executed in; or the processor itself, for descriptors and
+ *  task states, whose accesses are the supervisor's whatever the ring ("implicit supervisor-mode accesses"). */
+export type Reacher = 'instruction' | 'processor';
+
 /** One instruction's view of linear memory: control registers and privilege are read once. */
 export class GuestLinear {
   readonly #vm: Vm;
-  readonly #paging: boolean;
-  readonly #writeProtect: boolean;
-  readonly #largePages: boolean;
-  readonly #directory: number;
+  readonly #registers: PagingRegisters;
   readonly #user: boolean;
+  /** SMAP does not forbid the supervisor pages of users. */
+  readonly #isSpared: boolean;
   #watched: readonly GuestPhysical[] = [];
   /** One of the watched bytes was written. */
   wroteWatched = false;
 
-  /** `user`: accesses have the rights of ring 3, as those of instructions have there. */
-  constructor(vm: Vm, user: boolean = vm.vcpu.cpl === 3) {
+  constructor(vm: Vm, reacher: Reacher = 'instruction') {
     const { vcpu } = vm;
-    const cr0 = vcpu.cr0;
-    const cr4 = vcpu.cr4;
     this.#vm = vm;
-    this.#paging = (cr0 & CR0_PG) !== 0;
-    this.#writeProtect = (cr0 & CR0_WP) !== 0;
-    this.#largePages = (cr4 & CR4_PSE) !== 0;
-    this.#directory = (vcpu.cr3 & ~0xfff) >>> 0;
-    this.#user = user;
-    if (this.#paging && cr4 & CR4_PAE) throw new CannotEmulate('PAE paging');
+    this.#registers = vcpu.pagingRegisters();
+    const isInstruction = reacher === 'instruction';
+    this.#user = isInstruction && vcpu.cpl === 3;
+    this.#isSpared = (this.#registers.cr4 & CR4_SMAP) === 0 || (isInstruction && (vcpu.eflags & FLAG_AC) !== 0);
   }
 
   /** Bytes of code; as many of `most` as can be reached without a fault, at least one. */
   fetch(linear: Linear, most: number): Uint8Array {
-    const bytes: number[] = [];
-    try {
-      for (let i = 0; i < most; i++) bytes.push(this.#vm.memory.read8(this.translate((linear + i) >>> 0, false)));
-    } catch (error) {
-      if (!(error instanceof GuestPageFault) || bytes.length === 0) throw error;
+    const bytes = new Uint8Array(most);
+    let page = -1;
+    for (let i = 0; i < most; i++) {
+      const at = (linear + i) >>> 0;
+      try {
+        if (page < 0 || at % PAGE_BYTES === 0) page = this.#reach(at, ERROR.ID) - (at % PAGE_BYTES);
+      } catch (error) {
+        if (!(error instanceof GuestPageFault) || i === 0) throw error;
+        return bytes.subarray(0, i);
+      }
+      bytes[i] = this.#vm.memory.read8(page + (at % PAGE_BYTES));
     }
-    return Uint8Array.from(bytes);
+    return bytes;
   }
 
   /** Watches the bytes of the instruction that is executed: what has overwritten itself must be fetched anew. */
@@ -85,27 +75,21 @@ export class GuestLinear {
 
   /** Little-endian value of 1, 2 or 4 bytes. With `toWrite` faults and flags are those of a write. */
   read(linear: Linear, size: number, toWrite = false): number {
-    if (toWrite) for (let i = 0; i < size; i++) this.translate((linear + i) >>> 0, true);
-    let value = 0;
-    let isOutside = false;
-    for (let i = 0; i < size; i++) {
-      const at = this.translate((linear + i) >>> 0, false);
-      isOutside ||= at >= this.#vm.memory.bytes;
-      value |= this.#vm.memory.read8(at) << (8 * i);
-    }
-    if (isOutside) this.#vm.stats.floats++;
-    return value;
+    const { memory } = this.#vm;
+    const places = this.#places(linear, size, toWrite);
+    if (places.some((at) => at >= memory.bytes)) this.#vm.stats.floats++;
+    if (size === 4 && isOnePage(linear, size)) return memory.read32(places[0]);
+    return places.reduce((value, at, i) => value | (memory.read8(at) << (8 * i)), 0);
   }
 
   /** Writes all bytes, or none when one of them faults. */
   write(linear: Linear, size: number, value: number): void {
-    const places = Array.from({ length: size }, (_, i) => this.translate((linear + i) >>> 0, true));
-    if (places.some((at) => at >= this.#vm.memory.bytes)) this.#vm.stats.floats++;
-    this.wroteWatched ||= places.some((at) => this.#watched.includes(at));
     const { memory } = this.#vm;
-    const isOnePage = (linear & 0xfff) + size <= 0x1000;
-    if (isOnePage && size === 4) memory.write32(places[0], value);
-    else if (isOnePage && size === 2) memory.write16(places[0], value & 0xffff);
+    const places = this.#places(linear, size, true);
+    if (places.some((at) => at >= memory.bytes)) this.#vm.stats.floats++;
+    this.wroteWatched ||= places.some((at) => this.#watched.includes(at));
+    if (size === 4 && isOnePage(linear, size)) memory.write32(places[0], value);
+    else if (size === 2 && isOnePage(linear, size)) memory.write16(places[0], value & 0xffff);
     else
       places.forEach((at, i) => {
         memory.write8(at, (value >>> (8 * i)) & 0xff);
@@ -114,33 +98,29 @@ export class GuestLinear {
 
   /** Walks the guest's tables as its processor would, accessed and dirty flags included. */
   translate(linear: Linear, write: boolean): GuestPhysical {
-    if (!this.#paging) return linear as number;
-    const memory = this.#vm.memory;
-    const access = (write ? ERROR_WR : 0) | (this.#user ? ERROR_US : 0);
-    const fault = (code: number): never => {
-      throw new GuestPageFault(linear, access | code);
-    };
+    return this.#reach(linear, write ? ERROR.WR : 0);
+  }
 
-    const pdeAt = this.#directory + ((linear >>> 22) << 2);
-    const pde = memory.read32(pdeAt);
-    if (!(pde & P)) return fault(0);
-    const isLarge = this.#largePages && (pde & PS) !== 0;
-    const pteAt = ((pde & ~0xfff) >>> 0) + (((linear >>> 12) & 0x3ff) << 2);
-    const pte = isLarge ? pde : memory.read32(pteAt);
-    if (!(pte & P)) return fault(0);
-    if (isLarge && pde & LARGE_RESERVED) return fault(ERROR_P | ERROR_RSVD);
-
-    const rights = pde & pte;
-    const mayWrite = (rights & RW) !== 0 || (!this.#user && !this.#writeProtect);
-    if ((this.#user && !(rights & US)) || (write && !mayWrite)) return fault(ERROR_P);
-
-    const leafFlags = A | (write ? D : 0);
-    if (isLarge) {
-      if ((pde & leafFlags) !== leafFlags) memory.write32(pdeAt, pde | leafFlags);
-      return ((pde & 0xffc0_0000) | (linear & 0x003f_ffff)) >>> 0;
+  /** Where each byte is. */
+  #places(linear: Linear, size: number, write: boolean): GuestPhysical[] {
+    const places: GuestPhysical[] = [];
+    for (let i = 0; i < size; i++) {
+      const at = (linear + i) >>> 0;
+      places.push(i > 0 && at % PAGE_BYTES !== 0 ? places[i - 1] + 1 : this.translate(at, write));
     }
-    if (!(pde & A)) memory.write32(pdeAt, pde | A);
-    if ((pte & leafFlags) !== leafFlags) memory.write32(pteAt, pte | leafFlags);
-    return ((pte & ~0xfff) | (linear & 0xfff)) >>> 0;
+    return places;
+  }
+
+  #reach(linear: Linear, access: number): GuestPhysical {
+    const registers = this.#registers;
+    if ((registers.cr0 & CR0_PG) === 0) return linear as number;
+    const { memory, formats } = this.#vm;
+    const asked = access | (this.#user ? ERROR.US : 0);
+    const walk = walkGuest(memory, formats, registers, linear, asked, this.#isSpared);
+    if (walk.fault >= 0) throw new GuestPageFault(linear, walk.fault);
+    setFlags(memory, walk, (access & ERROR.WR) !== 0);
+    return walk.frame * PAGE_BYTES + (linear % PAGE_BYTES);
   }
 }
+
+const isOnePage = (linear: Linear, size: number): boolean => (linear % PAGE_BYTES) + size <= PAGE_BYTES;

@@ -13,6 +13,7 @@ import { PASSED_THROUGH } from './exits/msr.ts';
 import { type FloatFrames, FloatMemory, makeFloatFrames } from './float.ts';
 import { FRAME_BYTES, FrameAllocator, HYPERVISOR, VM_OWNER } from './frames.ts';
 import { GuestMemory } from './guest-memory.ts';
+import { GuestFormats } from './paging/formats.ts';
 import { restoreVm, saveVm, type VmState } from './persist.ts';
 import { enterRootOperation, type RootEnvironment } from './root-setup.ts';
 import type { RunLimits, RunResult } from './scheduler.ts';
@@ -55,6 +56,8 @@ export interface VmConfig extends ImageOptions, PlaceOptions {
 const DEFAULT_SLICE = 1_000_000;
 const IA32_TIME_STAMP_COUNTER = 0x10;
 const ALL_CONTEXTS = 2;
+/** CPUID leaf. */
+const ADDRESS_SIZES = 0x8000_0008;
 
 export class Hypervisor {
   readonly #root: RootMode;
@@ -102,6 +105,7 @@ export class Hypervisor {
       const hasEpt = paging === 'nested' || controls.real !== null;
       const ept = hasEpt ? new EptBuilder(this.#root.memory, newFrame) : null;
       const largePages = config.largePages === true && controls.largePages;
+      const formats = new GuestFormats(this.#physicalAddressBits);
       const memory = new GuestMemory(config.memory, this.#root.memory, this.frames, owner, ept, largePages);
       const float = ept === null ? null : new FloatMemory(this.#root, ept, this.#floatFrames, memory.bytes);
       const start = placeImage(plan, memory, config);
@@ -134,7 +138,9 @@ export class Hypervisor {
       if (vpid !== 0) this.#expect('INVVPID', this.#root.invvpid(1, vpid, 0));
       if (ept !== null) this.#expect('INVEPT', this.#root.invept(ALL_CONTEXTS, 0, 0));
       const shadow =
-        paging === 'shadow' ? this.#makePager(memory, vcpu, vpid, controls, config.shadow ?? {}, newFrame) : null;
+        paging === 'shadow'
+          ? this.#makePager(memory, formats, vcpu, vpid, controls, config.shadow ?? {}, newFrame)
+          : null;
       memory.declare(this.#root, vmcs);
       if (float !== null) float.declare(vmcs);
       else this.#root.share(vmcs, this.#floatFrames.ones / FRAME_BYTES, 1, EPT_READ);
@@ -142,6 +148,7 @@ export class Hypervisor {
         number,
         name: config.name ?? `vm${number}`,
         memory,
+        formats,
         float,
         vcpu,
         shadow,
@@ -179,6 +186,11 @@ export class Hypervisor {
     if (vm.eptPointer !== 0) this.#expect('INVEPT', this.#root.invept(ALL_CONTEXTS, 0, 0));
   }
 
+  /** MAXPHYADDR. */
+  get #physicalAddressBits(): number {
+    return this.#root.cpuid(ADDRESS_SIZES, 0).eax & 0xff;
+  }
+
   /** The controls that serve a kind of paging. Throws InvalidInput if the processor does not have them. */
   #controlsFor(paging: Paging): Controls {
     const controls = this.#controls.get(paging) ?? chooseControls(this.#root, paging);
@@ -188,6 +200,7 @@ export class Hypervisor {
 
   #makePager(
     memory: GuestMemory,
+    formats: GuestFormats,
     vcpu: Vcpu,
     vpid: number,
     controls: Controls,
@@ -197,6 +210,7 @@ export class Hypervisor {
     return new ShadowPager({
       root: this.#root,
       memory,
+      formats,
       vcpu,
       vpid,
       controls,

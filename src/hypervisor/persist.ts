@@ -99,10 +99,10 @@ export function restoreVm(vm: Vm, state: Unvalidated<VmState>): void {
   vm.vcpu.halted = cpu.halted;
   vm.vcpu.isRestarting = cpu.restarting;
   vm.vcpu.pending = cpu.pending;
-  for (const [field, value] of cpu.fields) vm.vcpu.write(field, value);
+  for (const [field, value] of cpu.fields) if (!vm.shadow?.holds(field)) vm.vcpu.write(field, value);
   vm.idle = false;
   vm.stopReason = null;
-  vm.shadow?.restored();
+  vm.shadow?.restored(new Map(cpu.fields));
 }
 
 const fieldsOf = (vm: Vm): readonly number[] => guestStateFields(vm.vcpu.read(F.VM_ENTRY_CONTROLS), vm.shadow === null);
@@ -134,12 +134,14 @@ function vcpuState(
     pending: cpu.pending === null ? null : pendingEvent(cpu.pending),
     fields: names.map((field) => {
       const name = fieldName(field);
-      // A VM with shadow paging has no PDPTE registers; its guest does not use PAE paging.
-      const value = fields[name] === undefined && name.startsWith('GUEST_PDPTE') ? 0 : fields[name];
+      const value = fields[name] === undefined && isOptional(name) ? 0 : fields[name];
       return [field, int32(value, `vm.vcpu.fields.${name}`)];
     }),
   };
 }
+
+/** A guest that does not use PAE paging can do without. */
+const isOptional = (name: string): boolean => name.startsWith('GUEST_PDPTE') || name === 'GUEST_IA32_EFER';
 
 function pendingEvent(value: unknown): PendingEvent {
   const event = record(value, 'vm.vcpu.pending');

@@ -81,7 +81,7 @@ export class TaskSwitch {
   /** Up to the commit point: throws while nothing has changed. Returns the new task's T flag. */
   leave(left: LeftTask): boolean {
     const { vcpu } = this.#vm;
-    const linear = new GuestLinear(this.#vm, false);
+    const linear = new GuestLinear(this.#vm, 'processor');
     const memory = tssMemory(linear);
     const nests = this.#source === BY_CALL || this.#source === BY_GATE_IN_IDT;
     const tss = new GuestDescriptors(vcpu, linear).read(this.#selector);
@@ -137,14 +137,15 @@ export class TaskSwitch {
       setSegment(vcpu, n, task.selectors[n] as number, 0, 0, access);
     }
     setSegment(vcpu, LDTR, task.ldt, 0, 0, AR_UNUSABLE);
-    if (task.cr3 !== null && (vcpu.cr0 & CR0_PG) !== 0 && task.cr3 !== vcpu.cr3)
-      loadCr3(this.#vm, this.#root, task.cr3);
+    if (task.cr3 !== null && (vcpu.cr0 & CR0_PG) !== 0 && task.cr3 !== vcpu.cr3) {
+      if (!loadCr3(this.#vm, this.#root, task.cr3)) throw new GuestFault(GP, 0);
+    }
   }
 
   /** In the new task: what its selectors name. Throws the new task's faults. */
   loadSegments(): void {
     const { vcpu } = this.#vm;
-    const tables = new GuestDescriptors(vcpu, new GuestLinear(this.#vm, false));
+    const tables = new GuestDescriptors(vcpu, new GuestLinear(this.#vm, 'processor'));
     this.#loadLdt(tables);
     if (vcpu.read(F.GUEST_RFLAGS) & FLAG_VM) {
       for (let n = 0; n < 6; n++) {

@@ -23,10 +23,12 @@ import {
   INTERRUPTION_TYPE,
   INTERRUPTION_VALID,
   PRIMARY,
+  VM_ENTRY,
 } from '../vmx/controls.ts';
 import { vmErrorText } from '../vmx/exit-reasons.ts';
 import * as F from '../vmx/fields.ts';
 import { GuestDebug } from './guest-debug.ts';
+import { type PagingRegisters, PDPTE_WORDS, usesPae } from './paging/registers.ts';
 
 /** General registers that root mode holds; ESP has a VMCS field. */
 const HELD = [EAX, ECX, EDX, EBX, EBP, ESI, EDI] as const;
@@ -54,8 +56,8 @@ export class Vcpu {
   isRestarting = false;
   /** IOPL as the guest sees it, while its real-address mode is virtual-8086 mode in fact; −1: it is not. */
   virtualIopl = -1;
-  /** The guest's CR3, where the VMCS holds that of shadow tables. */
-  shadowed: { readonly cr3: number } | null = null;
+  /** What paging depends on, where the VMCS holds what shadow tables need. */
+  shadowed: PagingRegisters | null = null;
   #windowExiting = false;
 
   constructor(root: RootMode, vmcs: number, primaryControls: number) {
@@ -127,6 +129,21 @@ export class Vcpu {
   get cr4(): number {
     const owned = this.read(F.CR4_GUEST_HOST_MASK);
     return (this.read(F.GUEST_CR4) & ~owned) | (this.read(F.CR4_READ_SHADOW) & owned);
+  }
+
+  /** What paging depends on, as the guest sees it. */
+  pagingRegisters(): PagingRegisters {
+    if (this.shadowed !== null) return this.shadowed;
+    const { cr0, cr3, cr4 } = this;
+    const pdptes = new Int32Array(PDPTE_WORDS);
+    if (!usesPae(cr0, cr4)) return { cr0, cr3, cr4, efer: 0, pdptes };
+    for (let k = 0; k < PDPTE_WORDS; k++) pdptes[k] = this.read(F.GUEST_PDPTE0 + k);
+    return { cr0, cr3, cr4, efer: this.loadsEfer ? this.read(F.GUEST_IA32_EFER) : 0, pdptes };
+  }
+
+  /** VM entries load IA32_EFER from the VMCS. */
+  get loadsEfer(): boolean {
+    return (this.read(F.VM_ENTRY_CONTROLS) & VM_ENTRY.LOAD_IA32_EFER) !== 0;
   }
 
   get interruptsEnabled(): boolean {

@@ -10,6 +10,7 @@ import { type BoardDevices, instantiate } from '../machine/board-devices.ts';
 import { PortSpace } from '../mmu/port-space.ts';
 import type { FloatMemory } from './float.ts';
 import type { GuestMemory } from './guest-memory.ts';
+import type { GuestFormats } from './paging/formats.ts';
 import type { ShadowPager } from './shadow/pager.ts';
 import { VmStats } from './stats.ts';
 import { guestRegisters, type VmStopReason } from './stop-reason.ts';
@@ -19,6 +20,7 @@ export interface VmParts {
   readonly number: number;
   readonly name: string;
   readonly memory: GuestMemory;
+  readonly formats: GuestFormats;
   readonly float: FloatMemory | null;
   readonly vcpu: Vcpu;
   readonly shadow: ShadowPager | null;
@@ -32,6 +34,8 @@ export class Vm {
   readonly number: number;
   readonly name: string;
   readonly memory: GuestMemory;
+  /** Of its tables. */
+  readonly formats: GuestFormats;
   /** With EPT: what answers where there is no memory. */
   readonly float: FloatMemory | null;
   readonly vcpu: Vcpu;
@@ -64,6 +68,7 @@ export class Vm {
     this.number = parts.number;
     this.name = parts.name;
     this.memory = parts.memory;
+    this.formats = parts.formats;
     this.float = parts.float;
     this.vcpu = parts.vcpu;
     this.shadow = parts.shadow;

@@ -161,9 +161,9 @@ const GUEST_STATE_FIELDS: readonly number[] = [
   F.GUEST_PENDING_DEBUG_EXCEPTIONS,
 ];
 
-/** The same, and where EPT is on the PDPTE registers; IA32_EFER where VM entries load it. */
+/** The same with the PDPTE registers; and IA32_EFER where VM entries load it, or else shadow paging has it. */
 export function guestStateFields(entryControls: number, isNested: boolean): readonly number[] {
   const pdptes = [0, 1, 2, 3, 4, 5, 6, 7].map((k) => F.GUEST_PDPTE0 + k);
-  const efer = (entryControls & VM_ENTRY.LOAD_IA32_EFER) !== 0 ? [F.GUEST_IA32_EFER] : [];
-  return [...GUEST_STATE_FIELDS, ...(isNested ? pdptes : []), ...efer];
+  const efer = !isNested || (entryControls & VM_ENTRY.LOAD_IA32_EFER) !== 0 ? [F.GUEST_IA32_EFER] : [];
+  return [...GUEST_STATE_FIELDS, ...pdptes, ...efer];
 }

@@ -12,6 +12,7 @@ export const ABLATIONS: Readonly<Record<string, ShadowOptions>> = {
   prefetch: { prefetch: false },
   'flood detector': { flood: 0 },
   emulation: { emulate: false },
+  'fault bypass': { bypass: false },
 };
 
 export interface Ablation {

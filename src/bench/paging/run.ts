@@ -125,7 +125,8 @@ function vmFacts(vm: Vm, machine: Machine) {
   const exits: Readonly<Record<string, number>> = vm.stats.exitsByName;
   const pager = vm.shadow?.stats;
   return {
-    trueFaults: pager?.trueFaults ?? machine.cpu.mmu.counts.pageFaults,
+    // Some of the guest's own do not even exit; the pager sees all others.
+    trueFaults: machine.cpu.mmu.counts.pageFaults - (pager?.hiddenFaults ?? 0),
     hiddenFaults: pager?.hiddenFaults ?? 0,
     tableWrites: pager?.tableWrites ?? 0,
     shadowOperations: pager === undefined ? 0 : pager.fills + pager.drops + pager.syncs + pager.made + pager.zaps,

@@ -1,10 +1,11 @@
 /** Control-register accesses that exit. The guest owns CR0 and CR4 but for the bits that VMX needs: of those it sees what it wrote.
  *  Reference: SDM Vol. 3, "Exit Qualification for Control-Register Accesses", "Guest/Host Masks and Read Shadows". */
 
-import { CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR4_PAE } from '../../base/registers.ts';
+import { CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_TS } from '../../base/registers.ts';
 import { GP } from '../../base/signal.ts';
 import type { RootMode } from '../../machine/root-mode.ts';
 import * as F from '../../vmx/fields.ts';
+import { loadsPdptes, readPdptes, usesPae } from '../paging/registers.ts';
 import type { Vm } from '../vm.ts';
 import { CR0_HOST_OWNED } from '../vmcs-setup.ts';
 import type { ExitHandler, Outcome } from './handler.ts';
@@ -20,9 +21,6 @@ const SINGLE_CONTEXT = 1;
 const SINGLE_CONTEXT_RETAINING_GLOBALS = 3;
 
 const LMSW_BITS = 0xf;
-/** Reserved bits of a PDPTE: 2:1 and 8:5, and of the high word those beyond 36 address bits. */
-const PDPTE_RESERVED = 0x1e6;
-const PDPTE_RESERVED_HIGH = ~0xf;
 
 export const crAccess: ExitHandler = (vm, root) => {
   const qualification = vm.vcpu.read(F.EXIT_QUALIFICATION);
@@ -32,8 +30,9 @@ export const crAccess: ExitHandler = (vm, root) => {
   if (vm.shadow !== null) return shadowAccess(vm, vm.shadow, qualification);
   if (type === MOV_TO && cr === 0) return writeCr0(vm, root, vm.vcpu.getRegister(register));
   if (type === MOV_TO && cr === 3) {
-    loadCr3(vm, root, vm.vcpu.getRegister(register));
-    return 'done';
+    if (loadCr3(vm, root, vm.vcpu.getRegister(register))) return 'done';
+    vm.raise(GP, 0);
+    return 'resume';
   }
   if (type === MOV_TO && cr === 4) {
     vm.raise(GP, 0); // the only bit that exits is VMXE, which the guest's processor does not have
@@ -57,14 +56,14 @@ export const crAccess: ExitHandler = (vm, root) => {
   return 'resume';
 };
 
-/** CR3 gets a new value: the guest's translations but global ones go. */
-export function loadCr3(vm: Vm, root: RootMode, value: number): void {
-  if (vm.shadow !== null) {
-    vm.shadow.loadCr3(value);
-    return;
-  }
+/** CR3 gets a new value: the guest's translations but global ones go. False, and nothing changed, if a PDPTE has reserved bits. */
+export function loadCr3(vm: Vm, root: RootMode, value: number): boolean {
+  if (vm.shadow !== null) return vm.shadow.loadCr3(value);
+  const { cr0, cr4 } = vm.vcpu;
+  if (usesPae(cr0, cr4) && !loadPdptes(vm, value)) return false;
   vm.vcpu.write(F.GUEST_CR3, value);
   flush(vm, root, SINGLE_CONTEXT_RETAINING_GLOBALS);
+  return true;
 }
 
 /** What the guest takes for CR0. */
@@ -80,7 +79,8 @@ function writeCr0(vm: Vm, root: RootMode, value: number): Outcome {
     return 'resume';
   }
   const old = vm.vcpu.read(F.GUEST_CR0);
-  if (value & CR0_PG && (old ^ value) & (CR0_PG | CR0_CD | CR0_NW) && !loadPdptes(vm)) {
+  const { cr3, cr4 } = vm.vcpu;
+  if (loadsPdptes(old, cr4, value, cr4) && !loadPdptes(vm, cr3)) {
     vm.raise(GP, 0);
     return 'resume';
   }
@@ -90,18 +90,14 @@ function writeCr0(vm: Vm, root: RootMode, value: number): Outcome {
   return 'done';
 }
 
-/** What the processor does where PAE paging is turned on (SDM Vol. 3, "PDPTE Registers"). False: an entry has reserved bits. */
-function loadPdptes(vm: Vm): boolean {
-  if ((vm.vcpu.read(F.GUEST_CR4) & CR4_PAE) === 0) return true;
-  const table = (vm.vcpu.read(F.GUEST_CR3) & ~31) >>> 0;
-  const words = Array.from({ length: 8 }, (_, k) => vm.memory.read32(table + 4 * k));
-  for (let k = 0; k < 8; k += 2)
-    if ((words[k] & 1) !== 0 && ((words[k] & PDPTE_RESERVED) | (words[k + 1] & PDPTE_RESERVED_HIGH)) !== 0)
-      return false;
-  words.forEach((word, k) => {
+/** What the processor does where PAE paging is turned on or gets other tables (SDM Vol. 3, "PDPTE Registers"). False: an entry has
+ *  reserved bits. */
+function loadPdptes(vm: Vm, cr3: number): boolean {
+  const words = readPdptes(vm.memory, vm.formats, cr3);
+  words?.forEach((word, k) => {
     vm.vcpu.write(F.GUEST_PDPTE0 + k, word);
   });
-  return true;
+  return words !== null;
 }
 
 /** What the processor would have forgotten had it executed the instruction. Without VPID the exit forgot everything. */

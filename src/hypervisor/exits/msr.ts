@@ -4,9 +4,9 @@ import { EAX, ECX, EDX } from '../../base/registers.ts';
 import { GP } from '../../base/signal.ts';
 import type { RootMode } from '../../machine/root-mode.ts';
 import { IA32_FEATURE_CONTROL, IA32_VMX_BASIC } from '../../vmx/capabilities.ts';
-import { VM_ENTRY } from '../../vmx/controls.ts';
 import * as F from '../../vmx/fields.ts';
 import { isHeld } from '../guest-msrs.ts';
+import { IA32_EFER } from '../paging/registers.ts';
 import type { Vm } from '../vm.ts';
 import type { ExitHandler } from './handler.ts';
 
@@ -15,10 +15,6 @@ const LAST_VMX_MSR = 0x493;
 
 /** In the VMCS, too; but the guest may not write it freely. */
 const IA32_DEBUGCTL = 0x1d9;
-
-/** In the VMCS where VM entries load it. */
-const IA32_EFER = 0xc000_0080;
-const isEferLoaded = (vm: Vm): boolean => (vm.vcpu.read(F.VM_ENTRY_CONTROLS) & VM_ENTRY.LOAD_IA32_EFER) !== 0;
 
 /** MSRs that are in the VMCS: the guest reaches them without an exit. */
 export const PASSED_THROUGH: readonly number[] = [0x174, 0x175, 0x176]; // SYSENTER_CS, _ESP, _EIP
@@ -33,7 +29,9 @@ function read(vm: Vm, root: RootMode, index: number): { lo: number; hi: number }
   }
   if (isHidden(index)) return 'gp';
   if (index === IA32_DEBUGCTL) return { lo: vm.vcpu.read(F.GUEST_IA32_DEBUGCTL), hi: 0 };
-  if (index === IA32_EFER && isEferLoaded(vm)) return { lo: vm.vcpu.read(F.GUEST_IA32_EFER), hi: 0 };
+  // In the VMCS where VM entries load it, but with shadow paging the pager's: it knows when NX counts.
+  if (index === IA32_EFER && vm.shadow !== null && root.rdmsr(index) !== 'gp') return { lo: vm.shadow.efer, hi: 0 };
+  if (index === IA32_EFER && vm.vcpu.loadsEfer) return { lo: vm.vcpu.read(F.GUEST_IA32_EFER), hi: 0 };
   return vm.msrs.get(index) ?? root.rdmsr(index);
 }
 
@@ -66,7 +64,8 @@ export const wrmsr: ExitHandler = (vm, root) => {
   }
   if (!isHeld(index)) root.wrmsr(index, own.lo, own.hi);
   if (index === IA32_DEBUGCTL) vm.vcpu.write(F.GUEST_IA32_DEBUGCTL, lo);
-  else if (index === IA32_EFER && isEferLoaded(vm)) vm.vcpu.write(F.GUEST_IA32_EFER, lo);
+  else if (index === IA32_EFER && vm.shadow !== null) vm.shadow.setEfer(lo);
+  else if (index === IA32_EFER && vm.vcpu.loadsEfer) vm.vcpu.write(F.GUEST_IA32_EFER, lo);
   else vm.msrs.set(index, { lo, hi });
   return 'done';
 };

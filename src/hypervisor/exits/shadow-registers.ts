@@ -1,8 +1,9 @@
 /** Control-register accesses of a guest with shadow paging: everything that paging depends on exits, and is the pager's.
  *  Reference: SDM Vol. 3, "Exit Qualification for Control-Register Accesses"; Vol. 2, "MOV—Move to/from Control Registers". */
 
-import { CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR4_PAE } from '../../base/registers.ts';
+import { CR0_CD, CR0_ET, CR0_NW, CR0_PE, CR0_PG, CR0_TS } from '../../base/registers.ts';
 import { GP } from '../../base/signal.ts';
+import { loadsPdptes } from '../paging/registers.ts';
 import type { ShadowPager } from '../shadow/pager.ts';
 import type { Vm } from '../vm.ts';
 import type { Outcome } from './handler.ts';
@@ -26,8 +27,7 @@ export function accessWithShadow(vm: Vm, pager: ShadowPager, qualification: numb
     return 'done';
   }
   if (type === MOV_TO && cr === 3) {
-    pager.loadCr3(vcpu.getRegister(register));
-    return 'done';
+    return pager.loadCr3(vcpu.getRegister(register)) ? 'done' : refuse(vm);
   }
   if (type === MOV_TO && cr === 4) return writeCr4(vm, pager, vcpu.getRegister(register));
   if (type === MOV_TO && cr === 0) return writeCr0(vm, pager, vcpu.getRegister(register));
@@ -57,10 +57,9 @@ function refuse(vm: Vm): Outcome {
 }
 
 function write(vm: Vm, pager: ShadowPager, cr0: number, cr4: number): Outcome {
-  if (cr0 & CR0_PG && cr4 & CR4_PAE) {
-    vm.stop('unsupported', 'PAE paging with shadow page tables');
-    return 'resume';
-  }
-  pager.setRegisters(cr0, vm.vcpu.cr3, cr4);
+  const { vcpu } = vm;
+  const { cr3 } = vcpu;
+  if (loadsPdptes(vcpu.cr0, vcpu.cr4, cr0, cr4) && !pager.loadPdptes(cr3)) return refuse(vm);
+  pager.setRegisters(cr0, cr3, cr4);
   return 'done';
 }

@@ -1,23 +1,24 @@
-/** Entries of shadow page directories: which shadow page table they lead to. Rights are in the role of the table, so that the
- *  entry of the directory allows everything. Reference: SDM Vol. 3, "32-Bit Paging". */
+/** Entries of roots and directories: which table they lead to. Rights are in the role of the page table, so that the entries on the way
+ *  allow everything. Reference: SDM Vol. 3, "PAE Paging". */
 
+import { A, D, G, type GuestEntry, NX, P, PS, RESERVED, RW, US } from '../paging/entry.ts';
+import { ABSENT, DIRECTORY_FRAMES, EMPTY, ENTRIES, POINTER_FRAMES, POINTERS } from './entries.ts';
+import { inQuadrant } from './geometry.ts';
+import { guestEntry } from './guest-entries.ts';
 import {
-  A,
-  D,
-  ENTRIES,
-  ENTRY_BYTES,
-  frameOf,
-  G,
-  LARGE_FRAMES,
-  LARGE_RESERVED,
-  largeFrameOf,
-  P,
-  PAGE_BYTES,
-  PS,
-  RW,
-  US,
-} from './entries.ts';
-import { DIRECT, DIRTY, GLOBAL, GUARDED, IDENTITY, PGE, PSE, USER, WP_CLEAR, WRITABLE } from './role.ts';
+  DIRECT,
+  DIRECTORY,
+  DIRTY,
+  GLOBAL,
+  IDENTITY,
+  INHERITED,
+  INHERITED_DIRECT,
+  NO_EXECUTE,
+  PAE,
+  PSE,
+  USER,
+  WRITABLE,
+} from './role.ts';
 import type { ShadowState } from './state.ts';
 import type { ShadowTable } from './tables.ts';
 
@@ -27,53 +28,74 @@ export interface TableName {
   readonly role: number;
 }
 
-/** The guest's entry that an entry of a shadow page directory stands for. */
-export const guestDirectoryEntry = (s: ShadowState, directory: ShadowTable, index: number): number =>
-  s.guest.read32(directory.guestFrame * PAGE_BYTES + index * ENTRY_BYTES);
-
-/** Which page table an entry of the guest's page directory leads to, null if to none: it is not present, has not been accessed,
+/** Which table the guest's tables want behind an entry, null for none: the guest's entry is not present, has not been accessed,
  *  or sets reserved bits. */
-export function tableFor(directory: ShadowTable, index: number, entry: number): TableName | null {
-  if (directory.isDirect) return { guestFrame: index * LARGE_FRAMES, role: IDENTITY };
-  if ((entry & P) === 0 || (entry & A) === 0) return null;
-  const rights =
-    ((entry & RW) !== 0 ? WRITABLE : 0) |
-    ((entry & US) !== 0 ? USER : 0) |
-    (directory.role & (WP_CLEAR | PGE | GUARDED));
-  if ((directory.role & PSE) === 0 || (entry & PS) === 0) return { guestFrame: frameOf(entry), role: rights };
-  if ((entry & LARGE_RESERVED) !== 0) return null;
-  const flags = ((entry & D) !== 0 ? DIRTY : 0) | ((entry & G) !== 0 ? GLOBAL : 0);
-  return { guestFrame: largeFrameOf(entry), role: rights | flags | DIRECT };
+export function tableFor(s: ShadowState, table: ShadowTable, index: number): TableName | null {
+  if (table.isRoot) return directoryFor(s, table, index);
+  if (table.isDirect) return { guestFrame: table.guestFrame + index * DIRECTORY_FRAMES, role: IDENTITY };
+  return pageTableFor(table.role, index, guestEntry(s, table, index));
 }
 
-/** The shadow table that an entry of a shadow directory leads to. */
-export function childOf(s: ShadowState, directory: ShadowTable, index: number): ShadowTable | null {
-  const target = directory.targets[index];
+/** The directory behind an entry of the root in use. PDPTEs hold no rights. */
+function directoryFor(s: ShadowState, root: ShadowTable, index: number): TableName | null {
+  const { guestFrame, role } = root;
+  if (root.isDirect) return { guestFrame: index * POINTER_FRAMES, role: DIRECTORY | DIRECT };
+  if ((role & PAE) === 0) return { guestFrame, role: DIRECTORY | (role & (INHERITED | PSE)) | inQuadrant(index) };
+  const { pdptes } = s.registers;
+  const frame = s.formats.directory(pdptes[2 * index], pdptes[2 * index + 1]);
+  return frame < 0 ? null : { guestFrame: frame, role: DIRECTORY | (role & INHERITED) };
+}
+
+function pageTableFor(role: number, index: number, { flags, frame }: GuestEntry): TableName | null {
+  if ((flags & (P | A | RESERVED)) !== (P | A)) return null;
+  const rights =
+    ((flags & RW) !== 0 ? WRITABLE : 0) | ((flags & US) !== 0 ? USER : 0) | ((flags & NX) !== 0 ? NO_EXECUTE : 0);
+  // Of 32-bit paging each entry stands for two page tables.
+  const half = (role & PAE) !== 0 ? 0 : index & 1;
+  if ((flags & PS) === 0) return { guestFrame: frame, role: rights | (role & INHERITED) | inQuadrant(half) };
+  const ofPage = ((flags & D) !== 0 ? DIRTY : 0) | ((flags & G) !== 0 ? GLOBAL : 0);
+  return {
+    guestFrame: frame + half * DIRECTORY_FRAMES,
+    role: DIRECT | rights | ofPage | (role & INHERITED_DIRECT),
+  };
+}
+
+/** The shadow table that an entry of a root or a directory leads to. */
+export function childOf(s: ShadowState, table: ShadowTable, index: number): ShadowTable | null {
+  const target = table.targets[index];
   return target === 0 ? null : s.tables.all[target - 1];
 }
 
-export function link(s: ShadowState, directory: ShadowTable, index: number, child: ShadowTable): void {
-  directory.write(index, child.address | P | RW | US);
-  directory.targets[index] = child.number + 1;
-  child.parents.add(directory.number * ENTRIES + index);
+export function link(s: ShadowState, table: ShadowTable, index: number, child: ShadowTable): void {
+  table.write(index, table.isRoot ? P : P | RW | US, child.address);
+  table.targets[index] = child.number + 1;
+  child.parents.add(table.number * ENTRIES + index);
   s.stats.fills++;
 }
 
-export function unlink(s: ShadowState, directory: ShadowTable, index: number): void {
-  const child = childOf(s, directory, index);
+export function unlink(s: ShadowState, table: ShadowTable, index: number): void {
+  const child = childOf(s, table, index);
   if (child === null) return;
-  directory.write(index, 0);
-  directory.targets[index] = 0;
-  child.parents.delete(directory.number * ENTRIES + index);
+  table.write(index, EMPTY);
+  table.targets[index] = 0;
+  child.parents.delete(table.number * ENTRIES + index);
   s.flush.all();
   s.stats.drops++;
 }
 
 /** Unlinks what the guest's entry no longer leads to. */
-export function checkLink(s: ShadowState, directory: ShadowTable, index: number): void {
-  const child = childOf(s, directory, index);
-  if (child === null || directory.isDirect) return;
-  const wanted = tableFor(directory, index, guestDirectoryEntry(s, directory, index));
-  if (wanted === null || wanted.guestFrame !== child.guestFrame || wanted.role !== child.role)
-    unlink(s, directory, index);
+export function checkLink(s: ShadowState, table: ShadowTable, index: number): void {
+  const child = childOf(s, table, index);
+  if (child === null || table.isDirect) return;
+  const wanted = tableFor(s, table, index);
+  if (wanted === null || wanted.guestFrame !== child.guestFrame || wanted.role !== child.role) unlink(s, table, index);
+}
+
+/** What a load of the guest's CR3 asks of the root in use: with PAE paging its PDPTE registers may hold something new. */
+export function checkRoot(s: ShadowState, root: ShadowTable): void {
+  for (let k = 0; k < POINTERS; k++) {
+    checkLink(s, root, k);
+    const nothing = tableFor(s, root, k) === null ? ABSENT : EMPTY;
+    if (root.targets[k] === 0 && root.flags[k] !== nothing) root.write(k, nothing);
+  }
 }

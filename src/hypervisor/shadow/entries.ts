@@ -1,29 +1,35 @@
-/** Entries of the guest's tables and of the shadow tables: both have the format of 32-bit paging.
- *  Reference: SDM Vol. 3, "32-Bit Paging", "Page-Fault Exceptions". */
+/** Entries of shadow tables. They have the format of PAE paging whatever the guest's have: every processor with VMX knows it, it has an
+ *  execute-disable bit for guests that have one, and a bit that is reserved in every entry.
+ *  Reference: SDM Vol. 3, "PAE Paging", "Page-Fault Exceptions". */
 
-export const P = 0x1;
-export const RW = 0x2;
-export const US = 0x4;
-export const A = 0x20;
-export const D = 0x40;
-export const PS = 0x80;
-export const G = 0x100;
-/** Bits 21:13 of the entry of a 4-MiB page, without PSE-36. */
-export const LARGE_RESERVED = 0x003f_e000;
+import { high32 } from '../../base/int.ts';
+import { G, NX, P, PS, RW, US } from '../paging/entry.ts';
 
 /** Entries of a table. */
-export const ENTRIES = 1024;
-export const ENTRY_BYTES = 4;
-export const PAGE_BYTES = 4096;
-/** 4-KiB pages in a 4-MiB page. */
-export const LARGE_FRAMES = 1024;
+export const ENTRIES = 512;
+export const ENTRY_BYTES = 8;
+/** Of the page-directory-pointer table. */
+export const POINTERS = 4;
+/** 4-KiB pages that an entry of a directory stands for, and one of the page-directory-pointer table. */
+export const DIRECTORY_FRAMES = 512;
+export const POINTER_FRAMES: number = 512 * 512;
 
-/** Page number in an entry. */
-export const frameOf = (entry: number): number => entry >>> 12;
-/** First page number in the entry of a 4-MiB page. */
-export const largeFrameOf = (entry: number): number => (entry >>> 22) << 10;
-export const directoryIndex = (linear: number): number => linear >>> 22;
-export const tableIndex = (linear: number): number => (linear >>> 12) & 0x3ff;
+/** What an entry is, besides the flags of an entry that allows something: nothing stands here yet, and a #PF is the pager's business … */
+export const EMPTY = 0;
+/** … or the guest's own entry is not present, and a #PF the guest's. */
+export const ABSENT = 0x8000;
 
-/** Error code of #PF. */
-export const ERROR = { P: 0x1, WR: 0x2, US: 0x4, RSVD: 0x8, ID: 0x10 } as const;
+export const pointerIndex = (linear: number): number => linear >>> 30;
+export const directoryIndex = (linear: number): number => (linear >>> 21) & 511;
+export const tableIndex = (linear: number): number => (linear >>> 12) & 511;
+
+/** Words of an entry that is present as far as bit 0 goes, and faults with RSVD in its error code: bit 62 is reserved for ever. */
+export const MARKER_LOW: number = P;
+export const MARKER_HIGH = 0x4000_0000;
+
+const XD = 0x8000_0000 | 0; // of the high word
+const LOW_FLAGS = P | RW | US | PS | G;
+
+export const lowWord = (flags: number, address: number): number => (address | (flags & LOW_FLAGS)) >>> 0;
+export const highWord = (flags: number, address: number): number =>
+  (high32(address) | ((flags & NX) !== 0 ? XD : 0)) >>> 0;

@@ -2,13 +2,17 @@
  *  of these the missing entry is made. */
 
 import type { Linear } from '../../base/address.ts';
-import { childOf, guestDirectoryEntry, link, tableFor } from './directories.ts';
-import { directoryIndex, ERROR, frameOf, PAGE_BYTES, RW, tableIndex } from './entries.ts';
-import { setFlags, walkGuest } from './guest-walk.ts';
-import { guestEntry, leafFor, setLeaf } from './leaves.ts';
+import { ERROR, type GuestEntry, PAGE_BYTES, RW } from '../paging/entry.ts';
+import { setFlags, walkGuest } from '../paging/walk.ts';
+import { learnAbsent } from './absent.ts';
+import { childOf, link, tableFor } from './directories.ts';
+import { directoryIndex, pointerIndex, tableIndex } from './entries.ts';
+import { shadowEntries } from './geometry.ts';
+import { guestEntry } from './guest-entries.ts';
+import { leafFor, setLeaf } from './leaves.ts';
 import { makeRoom, tableOf, zap } from './room.ts';
 import type { ShadowState } from './state.ts';
-import { syncPage, unsyncFrame } from './sync.ts';
+import { isChild, syncPage, unsyncFrame } from './sync.ts';
 import type { ShadowTable } from './tables.ts';
 
 /** What came of a page fault; anything from 0 up is the error code of a #PF of the guest's own. */
@@ -24,7 +28,7 @@ export interface Place {
   readonly table: ShadowTable;
   readonly index: number;
   /** The guest's entry. */
-  readonly entry: number;
+  readonly entry: GuestEntry;
 }
 
 /** Handles a #PF at `linear`. `isSpared`: SMAP does not forbid the supervisor this access to a page of users. */
@@ -33,17 +37,18 @@ export function handleFault(s: ShadowState, linear: Linear, errorCode: number, i
   const root = rootOf(s);
   const isWrite = (errorCode & ERROR.WR) !== 0;
   if (!root.isDirect) {
-    const walk = walkGuest(s.guest, s.registers, linear, errorCode, isSpared);
+    const walk = walkGuest(s.guest, s.formats, s.registers, linear, errorCode, isSpared);
     if (walk.fault >= 0) {
       s.stats.trueFaults++;
       syncPage(s, linear);
+      if ((walk.fault & ERROR.P) === 0) learnAbsent(s, linear);
       return walk.fault;
     }
     setFlags(s.guest, walk, isWrite);
   }
   s.stats.hiddenFaults++;
   const { table, index, entry } = findPlace(s, linear);
-  const page = frameOf(entry);
+  const page = entry.frame;
   if (s.guest.toHost(page * PAGE_BYTES) < 0) return ABSENT;
   const supervisorWrites = isWrite && (errorCode & ERROR.US) === 0;
   const fill = (): number => {
@@ -60,32 +65,41 @@ export function handleFault(s: ShadowState, linear: Linear, errorCode: number, i
     fill();
     return HIDDEN;
   }
-  return isFlooded(s, page, table) ? HIDDEN : TABLE_WRITE;
+  return isFlooded(s, page, linear % PAGE_BYTES, table) ? HIDDEN : TABLE_WRITE;
 }
 
 /** The entry of a shadow page table for an address that the guest's tables map, with the tables on the way. */
 export function findPlace(s: ShadowState, linear: Linear): Place {
-  const root = rootOf(s);
-  const at = directoryIndex(linear);
-  let table = childOf(s, root, at);
-  if (table === null) {
-    const name = tableFor(root, at, root.isDirect ? 0 : guestDirectoryEntry(s, root, at));
-    if (name === null) throw new Error('the walk of the guest and its shadow page directory disagree');
-    table = tableOf(s, name.guestFrame, name.role);
-    link(s, root, at, table);
-  } else s.tables.use(table);
+  const directory = follow(s, rootOf(s), pointerIndex(linear));
+  const table = follow(s, directory, directoryIndex(linear));
   const index = tableIndex(linear);
   return { table, index, entry: guestEntry(s, table, index) };
 }
 
+/** The table behind an entry, made and linked if it is not there. */
+function follow(s: ShadowState, parent: ShadowTable, index: number): ShadowTable {
+  const known = childOf(s, parent, index);
+  if (known !== null) {
+    s.tables.use(known);
+    return known;
+  }
+  const name = tableFor(s, parent, index);
+  if (name === null) throw new Error('the walk of the guest and its shadow tables disagree');
+  const child = tableOf(s, name.guestFrame, name.role);
+  link(s, parent, index, child);
+  return child;
+}
+
 /** A table that is written again and again without being used has become something else: the guest may have it as memory.
  *  `inUse` is needed for the write itself. */
-function isFlooded(s: ShadowState, guestFrame: number, inUse: ShadowTable): boolean {
+function isFlooded(s: ShadowState, guestFrame: number, offset: number, inUse: ShadowTable): boolean {
   if (s.options.flood === 0) return false;
   let flooded = false;
   for (const table of [...s.tables.on(guestFrame)]) {
+    const { from, to } = shadowEntries(table.role, offset, offset);
+    if (from > to) continue;
     table.written++;
-    if (table.written < s.options.flood || table === s.root || table === inUse) continue;
+    if (table.written < s.options.flood || table === inUse || isChild(table, s.root)) continue;
     zap(s, table);
     s.stats.zaps++;
     flooded = true;
@@ -94,6 +108,6 @@ function isFlooded(s: ShadowState, guestFrame: number, inUse: ShadowTable): bool
 }
 
 function rootOf(s: ShadowState): ShadowTable {
-  if (s.root === null) throw new Error('the shadow pager has no page directory');
+  if (s.root === null) throw new Error('the shadow pager has no root');
   return s.root;
 }

@@ -3,27 +3,30 @@
 import { InvalidInput } from '../../base/errors.ts';
 
 export interface ShadowOptions {
-  /** Most shadow tables that exist at a time; the oldest goes for a new one. @defaultValue 64 and one for each 50 pages of the guest */
+  /** Most shadow tables that exist at a time; the oldest goes for a new one. @defaultValue 128 and one for each 25 pages of the guest */
   readonly tables?: number;
   /** Page tables may be written without an exit until the guest flushes. @defaultValue true */
   readonly unsync?: boolean;
-  /** Page directories whose shadow is kept when the guest loads CR3 with another one. @defaultValue 16 */
+  /** Values of CR3 whose shadow is kept when the guest loads another one. @defaultValue 16 */
   readonly roots?: number;
   /** Writes to tables are emulated; otherwise the processor executes each with the table writable for one instruction. @defaultValue true */
   readonly emulate?: boolean;
   /** An entry that the guest writes into a table is shadowed at once if it has been accessed before. @defaultValue true */
   readonly prefetch?: boolean;
-  /** A table that is written so often without being used is taken for data; 0: never. @defaultValue 3 */
+  /** A table that is written so often without being used is taken for data, after at least two writes: an instruction may need the table
+   *  that it writes. 0: never. @defaultValue 3 */
   readonly flood?: number;
+  /** Page faults of the guest's own, where an entry is not present, reach its handler without an exit. @defaultValue true */
+  readonly bypass?: boolean;
   /** Recount every entry after each exit. For tests: slow. @defaultValue false */
   readonly audit?: boolean;
 }
 
 /** Tables that one instruction may need at the same time, with the event that it delivers: code, operands, stacks, IDT, GDT, TSS. */
-const FEWEST_TABLES = 16;
+const FEWEST_TABLES = 24;
 const MOST_TABLES = 0x1_0000;
-const TABLES_AT_LEAST = 64;
-const PAGES_PER_TABLE = 50;
+const TABLES_AT_LEAST = 128;
+const PAGES_PER_TABLE = 25;
 
 /** Fills in what is not given. Throws InvalidInput. */
 export function shadowOptions(options: ShadowOptions, guestPages: number): Required<ShadowOptions> {
@@ -38,14 +41,15 @@ export function shadowOptions(options: ShadowOptions, guestPages: number): Requi
     roots: number('roots', 1, MOST_TABLES, 16),
     emulate: options.emulate ?? true,
     prefetch: options.prefetch ?? true,
-    flood: number('flood', 0, 0x7fff_ffff, 3),
+    flood: options.flood === 0 ? 0 : number('flood', 2, 0x7fff_ffff, 3),
+    bypass: options.bypass ?? true,
     audit: options.audit ?? false,
   };
 }
 
 /** What the pager did. */
 export class ShadowStats {
-  /** Page faults of the guest itself. */
+  /** Page faults of the guest itself, but for those that do not exit. */
   trueFaults = 0;
   /** Page faults that the guest never sees, because only the shadow tables lacked something. */
   hiddenFaults = 0;
@@ -69,7 +73,7 @@ export class ShadowStats {
   evictions = 0;
   /** Shadow tables made. */
   made = 0;
-  /** Loads of CR3 that found the shadow of their page directory, and those that did not. */
+  /** Loads of CR3 that found the shadow of what they lead to, and those that did not. */
   rootHits = 0;
   rootMisses = 0;
   /** INVLPG of the guest. */

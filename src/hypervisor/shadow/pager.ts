@@ -2,32 +2,26 @@
  *  The memory of the hypervisor that this takes is set aside when the VM is made. */
 
 import type { GuestPhysical, Linear } from '../../base/address.ts';
-import {
-  CR0_NE,
-  CR0_PG,
-  CR0_WP,
-  CR4_PGE,
-  CR4_PSE,
-  CR4_SMAP,
-  CR4_SMEP,
-  CR4_VMXE,
-  FLAG_AC,
-} from '../../base/registers.ts';
+import { CR0_NE, CR0_PG, CR4_SMAP, CR4_VMXE, FLAG_AC } from '../../base/registers.ts';
 import type { RootMode } from '../../machine/root-mode.ts';
+import { VM_ENTRY } from '../../vmx/controls.ts';
 import * as F from '../../vmx/fields.ts';
 import type { Controls } from '../controls.ts';
 import type { GuestMemory } from '../guest-memory.ts';
+import { PAGE_BYTES } from '../paging/entry.ts';
+import type { GuestFormats } from '../paging/formats.ts';
+import { IA32_EFER, PDPTE_WORDS, readPdptes, usesPae } from '../paging/registers.ts';
 import { enterVirtual8086, leaveVirtual8086, realField } from '../real/state.ts';
 import type { Vcpu } from '../vcpu.ts';
 import { audit } from './audit.ts';
-import { ENTRY_BYTES, frameOf, PAGE_BYTES } from './entries.ts';
+import { checkRoot } from './directories.ts';
 import { handleFault } from './fill.ts';
 import { FlushList } from './flush.ts';
-import { type Phase, phaseFor, writeRegisters } from './modes.ts';
+import { type Phase, phaseFor, realEfer, writeRegisters } from './modes.ts';
 import { type ShadowOptions, ShadowStats, shadowOptions } from './options.ts';
 import { ReverseMaps } from './reverse-maps.ts';
-import * as role from './role.ts';
-import { makeRoom, tableOf, zap, zapAll } from './room.ts';
+import { makeRoom, tableOf, zapAll, zapRoot } from './room.ts';
+import { rootFor } from './roots.ts';
 import type { ShadowState } from './state.ts';
 import { type StandIns, Step } from './step.ts';
 import { noteWrite, syncPage, syncRoot } from './sync.ts';
@@ -39,6 +33,7 @@ const MOST_FAULTS = 1000;
 export interface PagerParts {
   readonly root: RootMode;
   readonly memory: GuestMemory;
+  readonly formats: GuestFormats;
   readonly vcpu: Vcpu;
   readonly vpid: number;
   readonly controls: Controls;
@@ -54,22 +49,26 @@ export class ShadowPager {
   readonly #state: ShadowState;
   readonly #vcpu: Vcpu;
   readonly #controls: Controls;
-  /** Page directories that were in use, the last one at the end. */
+  readonly #root: RootMode;
+  /** Roots that were in use, the last one at the end. */
   readonly #roots: ShadowTable[] = [];
   #phase: Phase = 'shadow';
   /** Faults since the guest last completed an instruction, and how many it had completed then. */
   #faults = 0;
   #retired = -1;
 
-  constructor({ root, memory, vcpu, vpid, controls, options, standIns, newPage }: PagerParts) {
+  constructor({ root, memory, formats, vcpu, vpid, controls, options, standIns, newPage }: PagerParts) {
     const all = shadowOptions(options, memory.bytes / PAGE_BYTES);
     this.#vcpu = vcpu;
     this.#controls = controls;
+    this.#root = root;
+    const pages = Array.from({ length: all.tables }, newPage);
     this.#state = {
       host: root.memory,
       guest: memory,
-      registers: { cr0: 0, cr3: 0, cr4: 0 },
-      tables: new ShadowTables(root.memory, Array.from({ length: all.tables }, newPage)),
+      formats,
+      registers: { cr0: 0, cr3: 0, cr4: 0, efer: 0, pdptes: new Int32Array(PDPTE_WORDS) },
+      tables: new ShadowTables(root.memory, pages, all.bypass ? newPage() : 0),
       maps: new ReverseMaps(),
       flush: new FlushList(root, vpid, this.stats),
       options: all,
@@ -88,6 +87,11 @@ export class ShadowPager {
   /** Bits of CR4 that the guest may set. */
   get cr4Bits(): number {
     return this.#controls.cr4Allowed & ~CR4_VMXE;
+  }
+
+  /** IA32_EFER as the guest sees it, low half. */
+  get efer(): number {
+    return this.#state.registers.efer;
   }
 
   /** Handles a #PF: the error code of the guest's own fault, or what `fill.ts` says. */
@@ -118,18 +122,36 @@ export class ShadowPager {
     if (phase !== before && before === 'virtual-8086') leaveVirtual8086(this.#vcpu);
     if (phase !== before && phase === 'virtual-8086') enterVirtual8086(this.#vcpu);
     this.#phase = phase;
-    writeRegisters(this.#vcpu, this.#controls, phase, registers);
+    writeRegisters(this.#vcpu, this.#controls, phase, registers, this.options.bypass);
     if (phase !== 'ept') this.#loadRoot();
     this.#state.flush.all();
   }
 
-  /** MOV to CR3. */
-  loadCr3(value: number): void {
-    this.#state.registers.cr3 = value;
+  /** WRMSR of IA32_EFER. */
+  setEfer(value: number): void {
+    const { registers } = this.#state;
+    registers.efer = value;
+    this.setRegisters(registers.cr0, registers.cr3, registers.cr4);
+  }
+
+  /** MOV to CR3. False, and nothing changed, if a PDPTE has reserved bits. */
+  loadCr3(value: number): boolean {
+    const { registers, flush } = this.#state;
+    if (usesPae(registers.cr0, registers.cr4) && !this.loadPdptes(value)) return false;
+    registers.cr3 = value;
     if (this.#phase !== 'ept') {
-      if ((this.#state.registers.cr0 & CR0_PG) !== 0) this.#loadRoot();
+      if ((registers.cr0 & CR0_PG) !== 0) this.#loadRoot();
     } else this.#vcpu.write(F.GUEST_CR3, value);
-    this.#state.flush.notGlobal();
+    flush.notGlobal();
+    return true;
+  }
+
+  /** Loads the PDPTE registers as for this value of CR3; the same. They count when CR3 or the mode is set the next time. */
+  loadPdptes(cr3: number): boolean {
+    const { guest, formats, registers } = this.#state;
+    const words = readPdptes(guest, formats, cr3);
+    if (words !== null) registers.pdptes.set(words);
+    return words !== null;
   }
 
   /** INVLPG: the entry for this address is as in the guest's tables again. */
@@ -146,6 +168,14 @@ export class ShadowPager {
   /** Just before the guest runs. */
   beforeEntry(): void {
     this.#state.flush.run();
+    if ((this.#controls.entry & VM_ENTRY.LOAD_IA32_EFER) === 0) this.#writeEfer();
+  }
+
+  /** Where VM entries do not load IA32_EFER, the guest runs with what root mode has. */
+  #writeEfer(): void {
+    const now = this.#root.rdmsr(IA32_EFER);
+    const wanted = realEfer(this.#phase, this.#state.registers);
+    if (now !== 'gp' && now.lo !== wanted) this.#root.wrmsr(IA32_EFER, wanted, 0);
   }
 
   /** Gives all shadow tables up, for instance because the guest's memory is about to be replaced. */
@@ -155,9 +185,17 @@ export class ShadowPager {
     this.#roots.length = 0;
   }
 
+  /** Which fields of a saved state are the pager's alone. */
+  holds(field: number): boolean {
+    return isPdpte(field) || field === F.GUEST_IA32_EFER;
+  }
+
   /** The VMCS holds the state of another VM, in the guest's own terms: takes its control registers over. */
-  restored(): void {
+  restored(fields: ReadonlyMap<number, number>): void {
     const vcpu = this.#vcpu;
+    const { registers } = this.#state;
+    registers.efer = fields.get(F.GUEST_IA32_EFER) ?? 0;
+    for (let k = 0; k < PDPTE_WORDS; k++) registers.pdptes[k] = fields.get(F.GUEST_PDPTE0 + k) ?? 0;
     vcpu.virtualIopl = -1;
     this.#phase = this.#controls.real === null ? 'shadow' : 'ept';
     const cr0 = (vcpu.read(F.GUEST_CR0) & ~CR0_NE) | (vcpu.read(F.CR0_READ_SHADOW) & CR0_NE);
@@ -173,7 +211,8 @@ export class ShadowPager {
 
   /** The guest's own value of a VMCS field that the pager has replaced, null for any other. */
   guestField(field: number): number | null {
-    const { cr3 } = this.#state.registers;
+    const { cr3, efer, pdptes } = this.#state.registers;
+    if (isPdpte(field)) return pdptes[field - F.GUEST_PDPTE0];
     switch (field) {
       case F.GUEST_CR0:
         return this.#vcpu.cr0 | this.#controls.cr0Required;
@@ -181,6 +220,8 @@ export class ShadowPager {
         return this.#vcpu.cr0;
       case F.GUEST_CR3:
         return cr3;
+      case F.GUEST_IA32_EFER:
+        return efer;
       case F.GUEST_CR4:
         return this.#vcpu.cr4 | this.#controls.cr4Required;
       case F.CR4_READ_SHADOW:
@@ -192,22 +233,14 @@ export class ShadowPager {
 
   #loadRoot(): void {
     const s = this.#state;
-    const { cr0, cr3, cr4 } = s.registers;
-    const isPaging = (cr0 & CR0_PG) !== 0;
-    const frame = isPaging ? frameOf(cr3) : 0;
-    const rootRole = isPaging
-      ? role.DIRECTORY |
-        ((cr0 & CR0_WP) !== 0 ? 0 : role.WP_CLEAR) |
-        ((cr4 & CR4_PSE) !== 0 ? role.PSE : 0) |
-        ((cr4 & CR4_PGE) !== 0 ? role.PGE : 0) |
-        ((cr4 & (CR4_SMEP | CR4_SMAP)) !== 0 ? role.GUARDED : 0)
-      : role.PAGING_OFF;
-    if (s.tables.find(frame, rootRole) === undefined) this.stats.rootMisses++;
+    const { guestFrame, role } = rootFor(s.registers);
+    if (s.tables.find(guestFrame, role) === undefined) this.stats.rootMisses++;
     else this.stats.rootHits++;
     makeRoom(s, 1);
-    const root = tableOf(s, frame, rootRole);
+    const root = tableOf(s, guestFrame, role);
     s.root = root;
     this.#vcpu.write(F.GUEST_CR3, root.address);
+    checkRoot(s, root);
     syncRoot(s, root);
     this.#keepRoot(root);
   }
@@ -218,15 +251,16 @@ export class ShadowPager {
     this.#roots.push(root);
     if (this.#roots.length <= this.options.roots) return;
     const oldest = this.#roots.shift();
-    if (oldest?.alive && oldest.isDirectory) zap(this.#state, oldest);
+    if (oldest?.alive && oldest.isRoot) zapRoot(this.#state, oldest);
   }
 
   #noteWrite(address: GuestPhysical, bytes: number): void {
     const last = address + bytes - 1;
     for (let at = address; at <= last; at += PAGE_BYTES - (at % PAGE_BYTES)) {
-      const end = Math.min(last, at - (at % PAGE_BYTES) + PAGE_BYTES - 1);
-      const index = (place: number): number => Math.floor((place % PAGE_BYTES) / ENTRY_BYTES);
-      noteWrite(this.#state, Math.floor(at / PAGE_BYTES), index(at), index(end));
+      const first = at % PAGE_BYTES;
+      noteWrite(this.#state, Math.floor(at / PAGE_BYTES), first, Math.min(first + last - at, PAGE_BYTES - 1));
     }
   }
 }
+
+const isPdpte = (field: number): boolean => field >= F.GUEST_PDPTE0 && field < F.GUEST_PDPTE0 + PDPTE_WORDS;

@@ -1,13 +1,13 @@
 /** Making and giving up shadow tables. */
 
-import { unlink } from './directories.ts';
-import { ENTRIES } from './entries.ts';
+import { childOf, unlink } from './directories.ts';
+import { EMPTY, ENTRIES } from './entries.ts';
 import { protect, setLeaf } from './leaves.ts';
 import type { ShadowState } from './state.ts';
 import { syncFrame } from './sync.ts';
 import type { ShadowTable } from './tables.ts';
 
-/** Frees tables until there are `wanted`. The one that the processor uses as its page directory stays. */
+/** Frees tables until there are `wanted`. The root that the processor uses stays. */
 export function makeRoom(s: ShadowState, wanted: number): void {
   while (s.tables.free < wanted) {
     const table = s.tables.oldest(s.root);
@@ -27,7 +27,7 @@ export function tableOf(s: ShadowState, guestFrame: number, role: number): Shado
     const isNewsFor = s.tables.on(guestFrame);
     table = s.tables.make(guestFrame, role);
     s.stats.made++;
-    if (!table.isDirect) {
+    if (table.hasGuestTable) {
       if (isNewsFor.some((other) => other.unsync)) syncFrame(s, guestFrame);
       protect(s, guestFrame);
     }
@@ -38,15 +38,22 @@ export function tableOf(s: ShadowState, guestFrame: number, role: number): Shado
 
 /** Gives a table up. The guest's becomes ordinary memory if there is no other shadow of it. */
 export function zap(s: ShadowState, table: ShadowTable): void {
-  if (table === s.root) throw new RangeError('the page directory in use cannot be given up');
+  if (table === s.root) throw new RangeError('the root in use cannot be given up');
   for (const place of [...table.parents]) unlink(s, s.tables.all[Math.floor(place / ENTRIES)], place % ENTRIES);
   for (let index = 0; index < ENTRIES; index++) {
     if (table.targets[index] === 0) continue;
-    if (table.isDirectory) unlink(s, table, index);
-    else setLeaf(s, table, index, 0, 0);
+    if (table.isLeaf) setLeaf(s, table, index, EMPTY, 0);
+    else unlink(s, table, index);
   }
   s.tables.release(table);
   s.flush.all();
+}
+
+/** Gives a root up, and the directories that nothing else leads to. */
+export function zapRoot(s: ShadowState, root: ShadowTable): void {
+  const directories = [0, 1, 2, 3].map((k) => childOf(s, root, k));
+  zap(s, root);
+  for (const directory of directories) if (directory?.alive && directory.parents.size === 0) zap(s, directory);
 }
 
 /** Gives every table up. */

@@ -4,10 +4,12 @@
 
 import type { Linear } from '../../base/address.ts';
 import { FRAME_BYTES } from '../frames.ts';
-import { frameOf, P, RW, US } from './entries.ts';
+import { NX, P, RW, US } from '../paging/entry.ts';
+import { EMPTY } from './entries.ts';
 import { findPlace } from './fill.ts';
-import { guestEntry, leafFor, setLeaf } from './leaves.ts';
-import { USER } from './role.ts';
+import { guestEntry } from './guest-entries.ts';
+import { leafFor, setLeaf } from './leaves.ts';
+import { NO_EXECUTE, USER } from './role.ts';
 import type { ShadowState } from './state.ts';
 import { syncFrame } from './sync.ts';
 import type { ShadowTable } from './tables.ts';
@@ -43,21 +45,21 @@ export class Step {
   allowWrite(linear: Linear): void {
     const s = this.#state;
     const { table, index, entry } = findPlace(s, linear);
-    setLeaf(s, table, index, leafFor(s, table, entry, false) | RW, frameOf(entry));
+    setLeaf(s, table, index, leafFor(s, table, entry, false) | RW, entry.frame);
     this.#places.push({ table, index });
-    this.#frames.add(frameOf(entry));
+    this.#frames.add(entry.frame);
     s.flush.page(linear);
     s.stats.steps++;
   }
 
   /** Lets reads find ones where there is no memory, until the guest's entry changes. */
   allowReads(linear: Linear): void {
-    this.#standIn(linear, this.#standIns.ones | P);
+    this.#standIn(linear, this.#standIns.ones, P);
   }
 
   /** Lets writes go nowhere. */
   allowScratch(linear: Linear): void {
-    this.#places.push(this.#standIn(linear, this.#standIns.scratch | P | RW));
+    this.#places.push(this.#standIn(linear, this.#standIns.scratch, P | RW));
     if (!this.#usedScratch) this.#standIns.lend(true);
     this.#usedScratch = true;
     this.#state.stats.steps++;
@@ -66,7 +68,7 @@ export class Step {
   /** The instruction is over. */
   end(): void {
     const s = this.#state;
-    for (const { table, index } of this.#places) if (table.alive) setLeaf(s, table, index, 0, 0);
+    for (const { table, index } of this.#places) if (table.alive) setLeaf(s, table, index, EMPTY, 0);
     this.#places.length = 0;
     for (const frame of this.#frames) syncFrame(s, frame);
     this.#frames.clear();
@@ -78,12 +80,14 @@ export class Step {
     s.flush.all();
   }
 
-  #standIn(linear: Linear, leaf: number): { table: ShadowTable; index: number } {
+  #standIn(linear: Linear, page: number, rights: number): { table: ShadowTable; index: number } {
     const s = this.#state;
     const { table, index } = findPlace(s, linear);
-    setLeaf(s, table, index, 0, 0);
-    const isForUsers = (table.role & USER) !== 0 && (guestEntry(s, table, index) & US) !== 0;
-    table.write(index, leaf | (isForUsers ? US : 0));
+    setLeaf(s, table, index, EMPTY, 0);
+    const { flags } = guestEntry(s, table, index);
+    const isForUsers = (table.role & USER) !== 0 && (flags & US) !== 0;
+    const noExecute = (table.role & NO_EXECUTE) !== 0 ? NX : flags & NX;
+    table.write(index, rights | (isForUsers ? US : 0) | noExecute, page);
     s.flush.page(linear);
     return { table, index };
   }

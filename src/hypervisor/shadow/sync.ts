@@ -5,19 +5,31 @@
  *  Reference: SDM Vol. 3, "Recommended Invalidation", "Optional Invalidation". */
 
 import type { Linear } from '../../base/address.ts';
+import { forgetAbsent, nothingFor } from './absent.ts';
 import { checkLink, childOf } from './directories.ts';
-import { directoryIndex, ENTRIES, frameOf, tableIndex } from './entries.ts';
-import { guestEntry, isForSupervisor, leafFor, protect, setLeaf } from './leaves.ts';
+import { ABSENT, directoryIndex, EMPTY, ENTRIES, pointerIndex, tableIndex } from './entries.ts';
+import { shadowEntries } from './geometry.ts';
+import { guestEntry } from './guest-entries.ts';
+import { isForSupervisor, leafFor, protect, setLeaf } from './leaves.ts';
 import type { ShadowState } from './state.ts';
 import type { ShadowTable } from './tables.ts';
 
 /** Brings one entry of a page table up to date. What was not there appears only with `fill`. */
 export function syncLeaf(s: ShadowState, table: ShadowTable, index: number, fill: boolean): void {
-  const old = table.read(index);
-  if (old === 0 && !fill) return;
+  const old = table.flags[index];
+  if (old === EMPTY && !fill && !table.knowsAbsent) return;
   const entry = guestEntry(s, table, index);
-  const leaf = leafFor(s, table, entry, isForSupervisor(old));
-  setLeaf(s, table, index, leaf, frameOf(entry));
+  const wasThere = old !== EMPTY && old !== ABSENT;
+  const leaf = wasThere || fill ? leafFor(s, table, entry, isForSupervisor(old)) : EMPTY;
+  setLeaf(s, table, index, leaf === EMPTY ? nothingFor(table, entry) : leaf, entry.frame);
+}
+
+/** The same for a directory; what was not there does not appear. */
+function syncLink(s: ShadowState, table: ShadowTable, index: number): void {
+  checkLink(s, table, index);
+  if (table.targets[index] !== 0 || !table.knowsAbsent) return;
+  const nothing = nothingFor(table, guestEntry(s, table, index));
+  if (table.flags[index] !== nothing) table.write(index, nothing);
 }
 
 /** Brings a whole table up to date, and from now on sees each write to the guest's. */
@@ -28,7 +40,7 @@ export function syncTable(s: ShadowState, table: ShadowTable): void {
     protect(s, table.guestFrame);
   }
   for (let index = 0; index < ENTRIES; index++) {
-    if (table.isDirectory) checkLink(s, table, index);
+    if (table.isDirectory) syncLink(s, table, index);
     else syncLeaf(s, table, index, false);
   }
 }
@@ -37,7 +49,8 @@ export function syncTable(s: ShadowState, table: ShadowTable): void {
  *  a page fault of the guest (SDM Vol. 3, "Operations that Invalidate TLBs and Paging-Structure Caches"). */
 export function syncPage(s: ShadowState, linear: Linear): void {
   s.flush.page(linear);
-  const table = s.root === null ? null : childOf(s, s.root, directoryIndex(linear));
+  const directory = s.root === null ? null : childOf(s, s.root, pointerIndex(linear));
+  const table = directory === null ? null : childOf(s, directory, directoryIndex(linear));
   if (table?.unsync) syncLeaf(s, table, tableIndex(linear), false);
 }
 
@@ -50,12 +63,15 @@ export function syncFrame(s: ShadowState, guestFrame: number): void {
 export function syncRoot(s: ShadowState, root: ShadowTable): void {
   for (const table of s.tables.all) {
     if (!table.alive || !table.unsync) continue;
-    for (const place of table.parents) {
-      if (Math.floor(place / ENTRIES) !== root.number) continue;
-      syncTable(s, table);
-      break;
-    }
+    const isBelow = [...table.parents].some((place) => isChild(s.tables.all[Math.floor(place / ENTRIES)], root));
+    if (isBelow) syncTable(s, table);
   }
+}
+
+/** `root` leads to `table` directly. */
+export function isChild(table: ShadowTable, root: ShadowTable | null): boolean {
+  for (const place of table.parents) if (Math.floor(place / ENTRIES) === root?.number) return true;
+  return false;
 }
 
 /** Lets the guest write one of its tables without exits. False: it is used as a page directory, too, or must not be. */
@@ -63,16 +79,20 @@ export function unsyncFrame(s: ShadowState, guestFrame: number): boolean {
   if (!s.options.unsync) return false;
   const tables = s.tables.on(guestFrame);
   if (tables.some((table) => table.isDirectory)) return false;
-  for (const table of tables) table.unsync = true;
+  for (const table of tables) {
+    table.unsync = true;
+    forgetAbsent(table);
+  }
   s.stats.unsyncs++;
   return true;
 }
 
-/** The guest's memory was written, by an emulated instruction, by the setting of a flag, or by a device. */
+/** Bytes `first` to `last` of a page of the guest were written, by an emulated instruction, by the setting of a flag, or by a device. */
 export function noteWrite(s: ShadowState, guestFrame: number, first: number, last: number): void {
   for (const table of s.tables.on(guestFrame)) {
-    for (let index = first; index <= last; index++) {
-      if (table.isDirectory) checkLink(s, table, index);
+    const { from, to } = shadowEntries(table.role, first, last);
+    for (let index = from; index <= to; index++) {
+      if (table.isDirectory) syncLink(s, table, index);
       else syncLeaf(s, table, index, s.options.prefetch);
     }
   }

@@ -1,8 +1,19 @@
 /** The shadow tables: a fixed number of frames, found by (guest frame, role), the least recently used one first to go. */
 
 import type { RootMemory } from '../../machine/root-mode.ts';
-import { ENTRIES, ENTRY_BYTES, PAGE_BYTES } from './entries.ts';
-import { DIRECT, DIRECTORY, keyOf } from './role.ts';
+import { P, PAGE_BYTES } from '../paging/entry.ts';
+import {
+  ABSENT,
+  EMPTY,
+  ENTRIES,
+  ENTRY_BYTES,
+  highWord,
+  lowWord,
+  MARKER_HIGH,
+  MARKER_LOW,
+  POINTERS,
+} from './entries.ts';
+import { DIRECT, DIRECTORY, keyOf, ROOT } from './role.ts';
 
 export class ShadowTable {
   /** Place among all tables. */
@@ -10,59 +21,106 @@ export class ShadowTable {
   /** Host-physical address. */
   readonly address: number;
   readonly #memory: RootMemory;
-  /** Frame of the guest's table; of a direct one the first page that it maps. */
+  readonly #blank: number;
+  /** Frame of the guest's table; of a direct one the first page that it maps; of a root by what it is found. */
   guestFrame = 0;
   role = 0;
   alive = false;
   /** The guest may write its table freely: what stands here may be older. */
   unsync = false;
+  /** Entries may stand here as absent, because those of the guest are not present. */
+  knowsAbsent = false;
+  /** The guest has written its table freely before: knowing what is absent is not worth while. */
+  wasUnsync = false;
   /** Writes of the guest to its table since something was looked up in it. */
   written = 0;
   /** When it was used last. */
   lastUse = 0;
-  /** Entries of directories that lead here: number of the directory * ENTRIES + index. */
+  /** Entries of tables above that lead here: number of the table * ENTRIES + index. */
   readonly parents = new Set<number>();
-  /** What each entry stands for, plus 1: of a page table the page of the guest, of a directory the number of the table. 0: nothing. */
+  /** What each entry allows, or EMPTY or ABSENT. */
+  readonly flags = new Int32Array(ENTRIES);
+  /** What each entry stands for, plus 1: of a page table the page of the guest, otherwise the number of the table. 0: nothing. */
   readonly targets = new Int32Array(ENTRIES);
 
-  constructor(number: number, address: number, memory: RootMemory) {
+  /** `blank`: address of a directory of markers; 0: there are none, and no page fault goes to the guest without an exit. */
+  constructor(number: number, address: number, memory: RootMemory, blank: number) {
     this.number = number;
     this.address = address;
     this.#memory = memory;
+    this.#blank = blank;
+  }
+
+  get isRoot(): boolean {
+    return (this.role & ROOT) !== 0;
   }
 
   get isDirectory(): boolean {
     return (this.role & DIRECTORY) !== 0;
   }
 
+  /** Its entries map pages. */
+  get isLeaf(): boolean {
+    return (this.role & (ROOT | DIRECTORY)) === 0;
+  }
+
   get isDirect(): boolean {
     return (this.role & DIRECT) !== 0;
   }
 
-  read(index: number): number {
-    return this.#memory.read32(this.address + index * ENTRY_BYTES);
+  /** The guest has a table of which this one is the shadow. */
+  get hasGuestTable(): boolean {
+    return (this.role & (ROOT | DIRECT)) === 0;
   }
 
-  write(index: number, entry: number): void {
-    this.#memory.write32(this.address + index * ENTRY_BYTES, entry);
+  /** Writes an entry. `address`: of the page or table that it leads to. */
+  write(index: number, flags: number, address = 0): void {
+    this.flags[index] = flags;
+    const isMarked = flags === EMPTY && this.#blank !== 0;
+    if (flags !== EMPTY && flags !== ABSENT) this.#store(index, lowWord(flags, address), highWord(flags, address));
+    else if (!isMarked) this.#store(index, 0, 0);
+    else if (this.isRoot) this.#store(index, this.#blank | P, 0);
+    else this.#store(index, MARKER_LOW, MARKER_HIGH);
+  }
+
+  /** Empties all entries. */
+  clear(): void {
+    this.flags.fill(EMPTY);
+    this.targets.fill(0);
+    if (this.isRoot) for (let k = 0; k < POINTERS; k++) this.write(k, EMPTY);
+    else if (this.#blank === 0) this.#memory.fill(this.address, PAGE_BYTES, 0);
+    else this.#memory.writeBytes(this.address, MARKERS);
+  }
+
+  #store(index: number, low: number, high: number): void {
+    const at = this.address + index * ENTRY_BYTES;
+    this.#memory.write32(at + 4, high);
+    this.#memory.write32(at, low);
   }
 }
+
+/** A page of markers. */
+export const MARKERS: Uint8Array = new Uint8Array(
+  Uint32Array.from({ length: PAGE_BYTES / 4 }, (_, i) => (i % 2 === 0 ? MARKER_LOW : MARKER_HIGH)).buffer,
+);
 
 const NONE: readonly ShadowTable[] = [];
 
 export class ShadowTables {
   readonly all: readonly ShadowTable[];
-  readonly #memory: RootMemory;
+  /** Address of the directory of markers, 0: there is none. */
+  readonly blank: number;
   readonly #free: ShadowTable[];
   readonly #byKey = new Map<number, ShadowTable>();
   /** By frame of the guest's table. */
   readonly #byFrame = new Map<number, ShadowTable[]>();
   #now = 0;
 
-  /** `addresses` of pages of the host, one a table. */
-  constructor(memory: RootMemory, addresses: readonly number[]) {
-    this.#memory = memory;
-    this.all = addresses.map((address, number) => new ShadowTable(number, address, memory));
+  /** `addresses` of pages of the host, one a table. `blank`: as for each table. */
+  constructor(memory: RootMemory, addresses: readonly number[], blank: number) {
+    this.blank = blank;
+    if (blank !== 0) memory.writeBytes(blank, MARKERS);
+    this.all = addresses.map((address, number) => new ShadowTable(number, address, memory, blank));
     this.#free = [...this.all].reverse();
   }
 
@@ -89,14 +147,16 @@ export class ShadowTables {
   make(guestFrame: number, role: number): ShadowTable {
     const table = this.#free.pop();
     if (table === undefined) throw new RangeError('no free shadow table: room has to be made first');
-    this.#memory.fill(table.address, PAGE_BYTES, 0);
     table.guestFrame = guestFrame;
     table.role = role;
     table.alive = true;
     table.unsync = false;
+    table.knowsAbsent = false;
+    table.wasUnsync = false;
     table.written = 0;
+    table.clear();
     this.#byKey.set(keyOf(guestFrame, role), table);
-    if (!table.isDirect) {
+    if (table.hasGuestTable) {
       const others = this.#byFrame.get(guestFrame);
       if (others === undefined) this.#byFrame.set(guestFrame, [table]);
       else others.push(table);
@@ -109,10 +169,11 @@ export class ShadowTables {
     table.alive = false;
     table.unsync = false;
     this.#byKey.delete(keyOf(table.guestFrame, table.role));
+    this.#free.push(table);
+    if (!table.hasGuestTable) return;
     const left = this.on(table.guestFrame).filter((other) => other !== table);
     if (left.length > 0) this.#byFrame.set(table.guestFrame, left);
     else this.#byFrame.delete(table.guestFrame);
-    this.#free.push(table);
   }
 
   use(table: ShadowTable): void {

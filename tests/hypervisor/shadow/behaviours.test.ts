@@ -3,19 +3,24 @@ import { describe, expect, test } from 'vitest';
 import { firstVmxModel } from '../../../src/cpu/model.ts';
 import type { ShadowOptions } from '../../../src/hypervisor/shadow/options.ts';
 import { type Run, runBare, runNested } from '../../guests/runs.ts';
-import { PROGRAMS, pagingProgram } from './programs.ts';
+import { PAE_PROGRAMS } from './pae-programs.ts';
+import { PROGRAMS, paeProgram, pagingProgram } from './programs.ts';
 
 const VARIANTS: readonly (readonly [string, ShadowOptions])[] = [
   ['everything', {}],
   ['no table out of step', { unsync: false }],
   ['nothing emulated', { emulate: false }],
   ['neither', { unsync: false, emulate: false, flood: 0 }],
-  ['no prefetching, tables soon given up', { prefetch: false, flood: 1, unsync: false }],
+  ['no prefetching, tables soon given up', { prefetch: false, flood: 2, unsync: false }],
   ['one root', { roots: 1 }],
-  ['sixteen tables', { tables: 16 }],
+  ['few tables', { tables: 24 }],
+  ['every page fault exits', { bypass: false }],
 ];
 
-const images = new Map(Object.entries(PROGRAMS).map(([name, source]) => [name, pagingProgram(source)]));
+const images = new Map([
+  ...Object.entries(PROGRAMS).map(([name, source]) => [name, pagingProgram(source)] as const),
+  ...Object.entries(PAE_PROGRAMS).map(([name, source]) => [`PAE: ${name}`, paeProgram(source)] as const),
+]);
 const bare = new Map<string, Run>();
 const LIMIT = 300_000;
 const expected = (name: string): Run => {
@@ -43,7 +48,7 @@ describe('every translation lives as long as it may', () => {
 
 describe('on a processor without EPT, VPID and unrestricted guest', () => {
   // nor has it SMEP and SMAP
-  test.each([...images].filter(([name]) => name !== 'SMEP and SMAP'))('%s', (name, image) => {
+  test.each([...images].filter(([name]) => !/SMEP|SMAP/.test(name)))('%s', (name, image) => {
     const options = { paging: 'shadow', maxInstructions: LIMIT, shadow: { audit: true } } as const;
     expect(runNested(image, options, { processor: firstVmxModel })).toEqual(expected(name));
   });

@@ -7,18 +7,20 @@ import { EXCEPTION_BITMAP, GUEST_CR3 } from '../../../src/vmx/fields.ts';
 import { MISCHIEF } from '../../guests/counts.ts';
 import { guestFile, kernel, MIB, mischiefWords, type NestedWorld, nestedWorld, runBare } from '../../guests/runs.ts';
 
-/** Frames that the page tables at `directory` lead to, by a walk of its own: [frame, entry]. */
-function reachable(world: NestedWorld, directory: number): [number, number][] {
+/** Frames that the tables at `root` lead to, by a walk of PAE paging of its own: [frame, entry]. */
+function reachable(world: NestedWorld, root: number): [number, number][] {
   const { memory } = world.machine;
   const found: [number, number][] = [];
-  for (let i = 0; i < 1024; i++) {
-    const entry = memory.read32(directory + i * 4);
-    if ((entry & 1) === 0) continue;
-    for (let j = 0; j < 1024; j++) {
-      const leaf = memory.read32(((entry & ~0xfff) >>> 0) + j * 4);
-      if (leaf & 1) found.push([leaf >>> 12, leaf]);
+  const present = (table: number, entries: number): number[] =>
+    Array.from({ length: entries }, (_, i) => table + i * 8)
+      .filter((at) => (memory.read32(at) & 1) !== 0 && (memory.read32(at + 4) & 0x7fff_fff0) === 0)
+      .map((at) => memory.read32(at));
+  const next = (entry: number): number => (entry & ~0xfff) >>> 0;
+  for (const pointer of present(root, 4))
+    for (const entry of present(next(pointer), 512)) {
+      if (entry & 0x80) for (let i = 0; i < 512; i++) found.push([(entry >>> 12) + i, entry]);
+      else for (const leaf of present(next(entry), 512)) found.push([leaf >>> 12, leaf]);
     }
-  }
   return found;
 }
 

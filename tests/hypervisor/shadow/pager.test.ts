@@ -8,10 +8,11 @@ import { PROGRAMS, pagingProgram } from './programs.ts';
 const WORKS = { memory: 8 * MIB, shadow: { audit: true } } as const;
 
 test.each([
-  ['tables', 15],
+  ['tables', 23],
   ['tables', 1e9],
   ['roots', 0],
-  ['flood', 1.5],
+  ['flood', 1],
+  ['flood', 2.5],
 ] as const)('%s %d is refused, and takes no frame', (name, value) => {
   const { hypervisor, add } = nestedWorld();
   const free = hypervisor.frames.free;
@@ -95,7 +96,7 @@ describe('what an optimisation saves', () => {
     expect(many.hiddenFaults).toBeLessThan(few.hiddenFaults);
   });
   test('a bound on the tables is kept', () => {
-    const stats = counts('CR3 with the same value, and with many', { tables: 16 });
+    const stats = counts('CR3 with the same value, and with many', { tables: 24 });
     expect(stats.evictions).toBeGreaterThan(0);
   });
 });

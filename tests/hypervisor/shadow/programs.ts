@@ -4,16 +4,12 @@
  *  DATA and the pages behind it are memory. A page fault prints its error code and address and goes on at [resume], or once more if that is 0. */
 import { assemble } from '../../../src/asm/index.ts';
 
-const prelude = `
+/** `places`: where tables are, 8000h bytes from TABLES on; `paging`: code that fills them and turns paging on. */
+const prelude = (places: string, paging: string): string => `
 bits 32
 org 0x100000
-PD      equ 0x200000
-PT0     equ 0x201000
-PT1     equ 0x202000
-PT2     equ 0x203000
-PT3     equ 0x204000
-PD2     equ 0x205000
-PT4     equ 0x206000
+${places}
+TABLES  equ 0x200000
 DATA    equ 0x300000
 P       equ 1
 RW      equ 2
@@ -50,17 +46,13 @@ M4      equ 0x400000
         call gate
         mov byte [idt + 0x30 * 8 + 5], 0xee
         lidt [idtr]
-        mov edi, PD
+        mov eax, protection
+        mov ebx, 13
+        call gate
+        mov edi, TABLES
         xor eax, eax
-        mov ecx, 0x8000 / 4
+        mov ecx, 0x20000 / 4
         rep stosd
-        mov edi, PT0
-        mov eax, ALL
-        mov ecx, 1024
-.fill:  stosd
-        add eax, 0x1000
-        loop .fill
-        mov dword [PD], PT0 + ALL
         mov edi, DATA
         xor eax, eax
 .mark:  mov [edi], eax
@@ -68,8 +60,7 @@ M4      equ 0x400000
         add eax, 0x11111111
         cmp edi, DATA + 0x10000
         jb .mark
-        mov eax, PD
-        mov cr3, eax
+        ${paging}
         mov eax, cr0
         or eax, 0x80010000
         mov cr0, eax
@@ -124,6 +115,14 @@ page_fault:
         add esp, 4
 nothing:
         iretd
+protection:
+        mov dword [esp], 0x0d0d0d0d
+        xchg eax, [esp]
+        call show
+        pop eax
+        push dword [resume]
+        pop dword [esp]
+        iretd
 ; runs the function EAX in ring 3, until it executes INT 30h
 user:   mov [kernel_stack], esp
         push 0x23
@@ -155,12 +154,78 @@ resume: dd 0
 repair: dd 0
 `;
 
+const ia32 = prelude(
+  `
+PD      equ 0x200000
+PT0     equ 0x201000
+PT1     equ 0x202000
+PT2     equ 0x203000
+PT3     equ 0x204000
+PD2     equ 0x205000
+PT4     equ 0x206000`,
+  `
+        mov edi, PT0
+        mov eax, ALL
+        mov ecx, 1024
+.fill:  stosd
+        add eax, 0x1000
+        loop .fill
+        mov dword [PD], PT0 + ALL
+        mov eax, PD
+        mov cr3, eax`,
+);
+
 /** An image of a program that starts at `main` with RET at its end. */
-export const pagingProgram = (source: string): Uint8Array => assemble(`${prelude}\n${source}`).bytes;
+export const pagingProgram = (source: string): Uint8Array => assemble(`${ia32}\n${source}`).bytes;
+
+/** The same with PAE paging and NX: POINTERS leads to PD, PD1 and PD2, not to PD3; PD maps the first 4 MiB with PT0 and PTX. */
+const pae = prelude(
+  `
+POINTERS equ 0x200000
+PD      equ 0x201000
+PD1     equ 0x202000
+PD2     equ 0x203000
+PD3     equ 0x204000
+PT0     equ 0x205000
+PTX     equ 0x206000
+PT1     equ 0x207000
+PT2     equ 0x208000
+PT3     equ 0x209000
+OTHERS  equ 0x20a000
+PDX     equ 0x20b000
+M2      equ 0x200000
+GIB     equ 0x40000000
+XD      equ 0x80000000`,
+  `
+        mov edi, PT0
+        mov eax, ALL
+        mov ecx, 1024
+.fill:  stosd
+        mov dword [edi], 0
+        add edi, 4
+        add eax, 0x1000
+        loop .fill
+        mov dword [PD], PT0 + ALL
+        mov dword [PD + 8], PTX + ALL
+        mov dword [POINTERS], PD + P
+        mov dword [POINTERS + 8], PD1 + P
+        mov dword [POINTERS + 16], PD2 + P
+        mov ecx, 0xc0000080
+        mov eax, 0x800
+        xor edx, edx
+        wrmsr
+        mov eax, cr4
+        or eax, 0x20
+        mov cr4, eax
+        mov eax, POINTERS
+        mov cr3, eax`,
+);
+
+export const paeProgram = (source: string): Uint8Array => assemble(`${pae}\n${source}`).bytes;
 
 /** Reads `place`, prints the value; goes on after a page fault. */
 let label = 0;
-const tried = (instruction: string, after: string): string => {
+export const tried = (instruction: string, after: string): string => {
   const name = `.past_${++label}`;
   return `
         mov dword [resume], ${name}
@@ -168,10 +233,10 @@ const tried = (instruction: string, after: string): string => {
         ${after}
 ${name}: mov dword [resume], 0`;
 };
-const read = (place: string): string => tried(`mov eax, [${place}]`, 'call show');
-const write = (place: string, value: string): string => tried(`mov dword [${place}], ${value}`, '');
+export const read = (place: string): string => tried(`mov eax, [${place}]`, 'call show');
+export const write = (place: string, value: string): string => tried(`mov dword [${place}], ${value}`, '');
 /** Calls of code in ring 3; the body ends by itself with INT 30h. */
-const inRing3 = (body: string): string => {
+export const inRing3 = (body: string): string => {
   const name = `.ring3_${++label}`;
   return `
         mov eax, ${name}
@@ -182,7 +247,7 @@ ${name}:
         int 0x30
 ${name}_end:`;
 };
-const show = (place: string): string => `
+export const show = (place: string): string => `
         mov eax, [${place}]
         call show`;
 const mapDirectory = `
