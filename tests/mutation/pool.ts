@@ -9,7 +9,7 @@ const TICK = 250;
 /** Many short runs of the same code. */
 const FLAGS = ['--max-old-space-size=3000', '--max-semi-space-size=64', '--no-flush-bytecode'];
 /** Part of the random cases of an ordinary run: there are many mutants. */
-const EFFORT = '0.2';
+const EFFORT = '0.3';
 
 export class Pool {
   readonly #words: readonly string[];
