@@ -33,7 +33,8 @@ function injectable(v: EntryView): boolean {
   const exception = type === T.HARDWARE_EXCEPTION ? v.injectedVector : -1;
   switch (activity(v)) {
     case ACTIVITY_HLT:
-      return type === T.EXTERNAL_INTERRUPT || type === T.NMI || exception === 1 || exception === 18;
+      if (type === T.EXTERNAL_INTERRUPT || type === T.NMI || type === T.OTHER_EVENT) return true;
+      return exception === 1 || exception === 18;
     case ACTIVITY_SHUTDOWN:
       return type === T.NMI || exception === 18;
     case ACTIVITY_WAIT_FOR_SIPI:
