@@ -1,18 +1,13 @@
 import {
+  ACTIVITY,
   AR_DB,
   ARITHMETIC_FLAGS,
   byteRegister,
   CPL,
-  CR0,
   CR4,
   CR4_SMAP,
   CS,
   DEBUG_WATCH,
-  DR6,
-  DR6_FIXED,
-  DR7,
-  DR7_FIXED,
-  EAX,
   EFLAGS,
   EIP,
   ESP,
@@ -28,12 +23,9 @@ import {
   MODE,
   REGISTER_FILE_WORDS,
   SEG_ACCESS,
-  SEG_BASE,
   SEG_LIMIT,
-  SEG_SELECTOR,
   SS_,
   START_EIP,
-  TR,
 } from '../base/registers.ts';
 import { GP, Signal } from '../base/signal.ts';
 import { Mmu, type MmuOptions } from '../mmu/mmu.ts';
@@ -51,9 +43,11 @@ import { keepsMode } from './mode.ts';
 import type { ProcessorModel } from './model.ts';
 import type { ExecutionMonitor, ProcessorEvent } from './monitor.ts';
 import type { CpuObserver } from './observer.ts';
+import { resetRegisters } from './reset.ts';
 
 /** Interruptibility. */
 const BLOCKING_BY_NMI = 8;
+const ACTIVITY_WAIT_FOR_SIPI = 3;
 
 /** Where a processor gets the vector of an external interrupt from (INTA cycle). */
 export interface InterruptController {
@@ -99,6 +93,11 @@ export class Cpu {
   isAlone = false;
   /** An NMI has arrived and is not taken yet. */
   nmiPending = false;
+  /** An INIT has arrived and is not taken yet; the vector of a start-up IPI that has, −1: none. */
+  initPending = false;
+  startUpVector = -1;
+  /** The first processor of its system, which INIT sends to the reset vector; others wait for a start-up IPI then. */
+  isBootstrap = true;
   /** The instruction that has just faulted is an IRET that ended blocking by NMI. */
   nmiUnblocked = false;
   /** Model-specific registers by index that are not in the register file, as two halves (msr.ts). */
@@ -147,29 +146,11 @@ export class Cpu {
 
   /** Registers as after power-up (SDM Vol. 3, "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT"). */
   reset(): void {
-    const S = this.S;
-    S.fill(0);
-    S[EFLAGS] = 2;
-    S[EIP] = 0xfff0;
-    S[CR0] = 0x6000_0010;
-    S[DR6] = DR6_FIXED;
-    S[DR7] = DR7_FIXED;
-    for (let segment = 0; segment < 6; segment++) {
-      S[SEG_LIMIT + segment] = 0xffff;
-      S[SEG_ACCESS + segment] = 0x93;
-    }
-    S[SEG_SELECTOR + CS] = 0xf000;
-    S[SEG_BASE + CS] = 0xffff_0000;
-    S[SEG_LIMIT + TR - 1] = 0xffff;
-    S[SEG_ACCESS + TR - 1] = 0x82;
-    S[SEG_LIMIT + TR] = 0xffff;
-    S[SEG_ACCESS + TR] = 0x8b;
-    S[65] = 0xffff; // GDTR limit
-    S[67] = 0xffff; // IDTR limit
-    S[EAX + 2] = this.model.signature;
-    S[MODE] = -1;
+    resetRegisters(this.S, this.model.signature);
     this.msrs.clear();
     this.nmiPending = false;
+    this.initPending = false;
+    this.startUpVector = -1;
     this.delivering = null;
     this.monitor?.reset();
     this.mmu.selectContext();
@@ -236,7 +217,7 @@ export class Cpu {
     const due = enabled
       ? this.interruptLine || monitor?.windowWanted === true
       : this.interruptLine && monitor?.interruptsExit === true;
-    if (due || this.nmiDue) this.S[EVENTS] |= EVENT_INTERRUPT;
+    if (due || this.nmiDue || this.initDue || this.startUpVector >= 0) this.S[EVENTS] |= EVENT_INTERRUPT;
     else this.S[EVENTS] &= ~EVENT_INTERRUPT;
   }
 
@@ -265,6 +246,27 @@ export class Cpu {
     if ((this.S[INTERRUPTIBILITY] & BLOCKING_BY_NMI) === 0 || this.monitor?.iretUnblocksNmis === false) return false;
     this.S[INTERRUPTIBILITY] &= ~BLOCKING_BY_NMI;
     return true;
+  }
+
+  /** An INIT arrives, from outside or from a local APIC. It waits while the processor is in VMX root operation. */
+  signalInit(): void {
+    this.initPending = true;
+    this.updateInterruptEvent();
+  }
+
+  /** A start-up IPI with that vector arrives. Only a processor that waits for it takes notice. */
+  signalStartUp(vector: number): void {
+    if (this.S[ACTIVITY] !== ACTIVITY_WAIT_FOR_SIPI) return;
+    this.startUpVector = vector & 0xff;
+    this.updateInterruptEvent();
+  }
+
+  /** An INIT waits, and nothing blocks it: VMX root operation does, and in a guest the wait for a start-up IPI. */
+  get initDue(): boolean {
+    if (!this.initPending) return false;
+    const { monitor } = this;
+    if (monitor?.inVmxOperation !== true) return true;
+    return monitor.nonRoot && this.S[ACTIVITY] !== ACTIVITY_WAIT_FOR_SIPI;
   }
 
   // ---- privilege, modes ----

@@ -66,6 +66,9 @@ export interface ExecutionMonitor {
   interceptEvent(event: ProcessorEvent): boolean;
   /** A hardware task switch is asked for: always an exit. source: 0 CALL, 1 IRET, 2 JMP, 3 task gate in IDT. */
   interceptTaskSwitch(selector: number, source: 0 | 1 | 2 | 3): boolean;
+  /** An INIT that nothing blocks, or a start-up IPI that the processor waits for: in non-root operation always an exit. */
+  interceptInit(): boolean;
+  interceptStartUp(vector: number): boolean;
   /** Delivery ended in a triple fault. False: shut down for real. */
   interceptTripleFault(): boolean;
   /** The signal holds an EPT violation or misconfiguration met by an instruction or a delivery, or a full page-modification log. Ends in

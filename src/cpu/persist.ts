@@ -120,6 +120,10 @@ export type CpuState = { readonly [name in WordName]: number } & { readonly [nam
   readonly interruptLine: boolean;
   /** An NMI waits. */
   readonly nmiPending: boolean;
+  /** An INIT waits; vector of a start-up IPI that waits, −1: none; INIT leads to the reset vector. */
+  readonly initPending: boolean;
+  readonly startUpVector: number;
+  readonly isBootstrap: boolean;
   /** The execution monitor wants to look at the next instruction boundary. */
   readonly boundaryWanted: boolean;
   /** Time-stamp counter minus virtual time. */
@@ -158,6 +162,9 @@ export function saveCpu(cpu: Cpu): CpuState {
     interruptibility: S[INTERRUPTIBILITY],
     interruptLine: cpu.interruptLine,
     nmiPending: cpu.nmiPending,
+    initPending: cpu.initPending,
+    startUpVector: cpu.startUpVector,
+    isBootstrap: cpu.isBootstrap,
     boundaryWanted: (S[EVENTS] & EVENT_BOUNDARY) !== 0,
     tscOffset: cpu.tscOffset,
     msrs: saveMsrs(cpu),
@@ -195,6 +202,9 @@ export function restoreCpu(cpu: Cpu, state: Unvalidated<CpuState>): void {
   if ((pendingDebug & ~PENDING) !== 0) throw new InvalidInput('cpu.pendingDebug: reserved bits must be 0');
   const interruptLine = boolean(state.interruptLine, 'cpu.interruptLine');
   const nmiPending = boolean(state.nmiPending, 'cpu.nmiPending');
+  const initPending = boolean(state.initPending, 'cpu.initPending');
+  const startUpVector = integer(state.startUpVector, 'cpu.startUpVector', -1, activity === 3 ? 0xff : -1);
+  const isBootstrap = boolean(state.isBootstrap, 'cpu.isBootstrap');
   const boundaryWanted = boolean(state.boundaryWanted, 'cpu.boundaryWanted');
   const tscOffset = integer(state.tscOffset, 'cpu.tscOffset', -Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
   checkControl(cpu, next, eflags, cpl);
@@ -214,6 +224,9 @@ export function restoreCpu(cpu: Cpu, state: Unvalidated<CpuState>): void {
   debugRegistersChanged(cpu);
   cpu.interruptLine = interruptLine;
   cpu.nmiPending = nmiPending;
+  cpu.initPending = initPending;
+  cpu.startUpVector = startUpVector;
+  cpu.isBootstrap = isBootstrap;
   cpu.tscOffset = tscOffset;
   cpu.delivering = null;
   cpu.updateInterruptEvent();

@@ -25,6 +25,7 @@ import { dispatch, exceptionEvent, takeNmi } from './far/events.ts';
 import { interpret } from './interpreter.generated.ts';
 import { MODE_SINGLE } from './mode.ts';
 import { BLOCK_LIMIT } from './records.ts';
+import { takeInit } from './reset.ts';
 import { trainInterpreter } from './train.ts';
 
 const HEADROOM = BLOCK_LIMIT + 1;
@@ -145,6 +146,7 @@ function boundary(cpu: Cpu): RunEnd | 'again' | null {
     return 'stopped';
   }
   if (S[EVENTS] & EVENT_BOUNDARY && cpu.monitor?.afterInstruction()) return 'again';
+  if (S[EVENTS] & EVENT_INTERRUPT && takeInit(cpu)) return 'again';
   if (S[EVENTS] & EVENT_DEBUG && debugBoundary(cpu)) return 'again';
   if (S[EVENTS] & (EVENT_BOUNDARY | EVENT_INTERRUPT) && cpu.monitor?.boundary()) return null;
   if (S[EVENTS] & EVENT_INTERRUPT && takeNmi(cpu)) return S[EVENTS] & EVENT_DEBUG ? 'again' : null;

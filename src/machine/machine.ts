@@ -158,6 +158,15 @@ export class Machine {
     this.cpu.signalNmi();
   }
 
+  /** An INIT signal, and a start-up IPI, as a local APIC would pass them on. */
+  init(): void {
+    this.cpu.signalInit();
+  }
+
+  startUp(vector: number): void {
+    this.cpu.signalStartUp(vector);
+  }
+
   /** Executes one instruction (or delivers one pending event and executes the first instruction of its handler). */
   step(): StopReason {
     return this.run({ maxInstructions: 1 });

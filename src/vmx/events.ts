@@ -78,6 +78,18 @@ function exitForException(x: VmxContext, event: ProcessorEvent): void {
   exitEvent(x, EXIT.EXCEPTION_OR_NMI, qualification, info, event.errorCode, event.instructionLength);
 }
 
+/** "INIT signals": nothing of what they do elsewhere is done. */
+export function interceptInit(x: VmxContext): boolean {
+  exitAtBoundary(x, EXIT.INIT, 0);
+  return true;
+}
+
+/** "Start-up IPIs". Qualification: the vector. */
+export function interceptStartUp(x: VmxContext, vector: number): boolean {
+  exitAtBoundary(x, EXIT.SIPI, vector);
+  return true;
+}
+
 /** "Task switches are not allowed in VMX non-root operation". Qualification: selector 15:0, source 31:30. */
 export function interceptTaskSwitch(x: VmxContext, selector: number, source: number): boolean {
   const qualification = selector | (source << 30);

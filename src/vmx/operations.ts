@@ -42,6 +42,7 @@ export function vmxoff(x: VmxContext): number {
   x.store.drop();
   x.setCurrent(null);
   x.vmxonPointer = NO_POINTER;
+  x.cpu.updateInterruptEvent(); // an INIT may have waited
   return SUCCEED;
 }
 

@@ -115,6 +115,14 @@ export class Vmx implements ExecutionMonitor {
     return this.context.nonRoot && events.interceptTaskSwitch(this.context, selector, source);
   }
 
+  interceptInit(): boolean {
+    return this.context.nonRoot && events.interceptInit(this.context);
+  }
+
+  interceptStartUp(vector: number): boolean {
+    return this.context.nonRoot && events.interceptStartUp(this.context, vector);
+  }
+
   interceptTripleFault(): boolean {
     if (!this.context.nonRoot) return false;
     exitTripleFault(this.context);
