@@ -1,6 +1,8 @@
-; switch: eight address spaces in turn, 256 switches a round; each one touches 16 pages of its own.
+; switch: SPACES address spaces in turn, 256 switches a round; each one touches 16 pages of its own.
 %include "paging.inc"
-SPACES          equ 8
+%ifndef SPACES
+%define SPACES 8
+%endif
 COUNT           equ 16
 SWITCHES        equ 256
 

@@ -126,7 +126,7 @@ function add(to: Tally, more: Partial<Tally>): void {
 }
 
 /** Workloads of the benchmark that make these kinds of exit, page tables written through emulation as the assembled pager does it. */
-const BUSY = ['fault', 'protect', 'switch'];
+const BUSY = ['fault', 'protect', 'switch 8'];
 
 function measuredPager(sources: Sources): Record<Kind, Tally> {
   const tally = emptyTally();

@@ -47,7 +47,7 @@ export function benchPaging(options: PagingBenchOptions): PagingBenchResult {
   const o: MeasureOptions = { sources, lanes, warm: WARM, counted, tell, seconds, known: new Map<string, Costed>() };
   const workloads = WORKLOADS.filter(({ name }) => options.only?.some((part) => name.includes(part)) ?? true);
   const rows = workloads.flatMap((w) => PAGES.flatMap((pages) => measureWorkload(o, w, pages)));
-  const ablations = workloads.map((w) => ablate(o, w));
+  const ablations = workloads.flatMap((w) => ablate(o, w) ?? []);
   const find = (name: string) => workloads.find((w) => w.name === name);
   const [writes, misses] = [find('protect'), find('stride 4096')];
   const edge = writes && misses ? breakEven(o, { writes, perRound: PROTECT_WRITES, misses }) : null;

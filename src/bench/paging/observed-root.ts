@@ -7,7 +7,7 @@ import { RootModePort } from '../../machine/root-mode-port.ts';
 
 /** What the hypervisor did besides references to memory. */
 export interface RootOperations {
-  /** VMREAD and VMWRITE. */
+  /** VMREADs of fields not yet read since the last exit, and VMWRITEs: what has been read once is kept, as hypervisors do that have to pay for it. */
   vmcsAccesses: number;
   /** INVVPID and INVEPT. */
   flushes: number;
@@ -78,6 +78,7 @@ export class ObservedRoot extends RootModePort {
   readonly operations: RootOperations = { vmcsAccesses: 0, flushes: 0, entries: 0 };
   /** Virtual time of the machine at the last entry. */
   enteredAt = 0;
+  readonly #read = new Set<number>();
 
   constructor(machine: Machine) {
     super(machine);
@@ -85,7 +86,10 @@ export class ObservedRoot extends RootModePort {
   }
 
   override vmread(field: number): number | VmxResult {
-    this.operations.vmcsAccesses++;
+    if (!this.#read.has(field)) {
+      this.#read.add(field);
+      this.operations.vmcsAccesses++;
+    }
     return super.vmread(field);
   }
 
@@ -116,6 +120,7 @@ export class ObservedRoot extends RootModePort {
 
   #entering(): void {
     this.operations.entries++;
+    this.#read.clear();
     this.enteredAt = this.now();
   }
 }

@@ -23,14 +23,25 @@ export const WORKLOADS: readonly Workload[] = [
   workload('fault', 'pages mapped at their first touch'),
   workload('protect', 'page-table modification with INVLPG'),
   workload('fork', 'an address space copied, pages copied on write'),
+  workload('exec', 'fork, another program with demand paging, exit'),
   workload('churn', 'pages mapped and unmapped at once'),
-  workload('switch', 'context switches over eight address spaces'),
+  ...[2, 8, 32].map((k) =>
+    workload('switch', `context switches over ${k} address spaces`, { SPACES: k }, `switch ${k}`),
+  ),
   workload('isolate', 'CR3 loaded twice a service'),
-  workload('stride', 'one word of each of 256 pages', { PAGES: 256 }, 'stride 256'),
-  workload('stride', 'one word of each of 4,096 pages', { PAGES: 4096 }, 'stride 4096'),
+  ...[256, 1024, 4096].map((pages) =>
+    workload('stride', `one word of each of ${pages} pages in turn`, { PAGES: pages }, `stride ${pages}`),
+  ),
+  ...[256, 1024, 4096].map((pages) =>
+    workload('touch', `random words of ${pages} pages`, { PAGES: pages }, `touch ${pages}`),
+  ),
+  ...[64, 512, 4096].map((every) =>
+    workload('mix', `a miss each access, two table writes each ${every}`, { EVERY: every }, `mix ${every}`),
+  ),
   workload('gups', 'random updates of 32 MiB'),
   workload('chase', 'pointers through 2,048 pages'),
   workload('store', 'a hash table of 4 MiB'),
+  workload('compile', 'demand paging, a growing heap, mapped files, calls, switches'),
 ];
 
 /** A workload, assembled. */
