@@ -114,14 +114,22 @@ export class Machine {
     loadEntry(this.cpu, placeImage(plan, this.memory, options));
   }
 
-  /** From now on each use of a cached translation is compared with the tables: which flush was missed, which was superfluous. */
+  /** From now on each use of a cached translation is compared with the tables: which flush was missed, which was superfluous. Each
+   *  instruction is executed by itself, so that the report can name it. */
   auditFlushes(): FlushAudit {
-    const { cpu } = this;
-    return cpu.mmu.auditFlushes(() => ({
-      instructions: cpu.now(),
-      eip: cpu.S[EIP] >>> 0,
-      nonRoot: this.vmx?.nonRoot ?? false,
-    }));
+    const { cpu, vmx } = this;
+    const last = { eip: -1, nonRoot: false };
+    this.observe({
+      onInstruction: () => {
+        last.eip = cpu.S[EIP] >>> 0;
+        last.nonRoot = vmx?.nonRoot ?? false;
+      },
+    });
+    return cpu.mmu.auditFlushes(() => {
+      // In root operation behind a guest's last instruction it is not the processor that acts.
+      const nonRoot = vmx?.nonRoot ?? false;
+      return { instructions: cpu.now(), eip: last.nonRoot === nonRoot ? last.eip : -1, nonRoot };
+    });
   }
 
   /** Runs until something ends it. */

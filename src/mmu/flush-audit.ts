@@ -3,9 +3,10 @@
  *  Paging-Structure Caches", "Guidelines for Use of the INVVPID and INVEPT Instructions").
  *
  *  While it watches, the fast tables stay empty, so that every data access is seen. Instruction fetches are seen when the processor
- *  looks the page up anew. */
+ *  looks the page up anew, which it does after each write to a table. */
 import type { DebugTranslation } from './debug-walk.ts';
 import { type ChangedEntry, differs, firstChange, type Path, type Place, touchedFrames } from './flush-path.ts';
+import { TableWrites } from './flush-writes.ts';
 import { INVALIDATIONS, type Invalidation, NO_PAGE } from './invalidate.ts';
 import type { FlushTarget, PageWalkStep, TlbEvent } from './observer.ts';
 import { PAGE_TRACKED, type PhysicalMemory } from './physical-memory.ts';
@@ -24,7 +25,7 @@ export interface StaleUse {
   readonly now: DebugTranslation;
   /** The table entry that differs from what it was when the translation was made; null if another table is in force as a whole. */
   readonly changed: ChangedEntry | null;
-  /** The last write to that table, and the first use since. */
+  /** The last write to that entry, and the first use since. */
   readonly written: Place | null;
   readonly used: Place;
   /** The flush that would have been needed. */
@@ -37,6 +38,15 @@ export interface FlushCount {
   done: number;
   /** Flushes that dropped nothing that differed. */
   superfluous: number;
+  /** The places of those, with how many there were at each. */
+  readonly places: FlushPlace[];
+}
+
+/** An instruction that flushes, and how often for nothing. */
+export interface FlushPlace {
+  readonly eip: number;
+  readonly nonRoot: boolean;
+  superfluous: number;
 }
 
 /** What the audit asks of the memory unit. */
@@ -46,6 +56,8 @@ export interface AuditSource {
   root(page: number): number;
   readonly eptFlags: boolean;
   where(): Place;
+  /** A table has been written to: the next fetch has to be looked up anew. */
+  tablesChanged(): void;
 }
 
 const ACCESS = { 1: 'read', 2: 'write', 4: 'fetch' } as const;
@@ -53,6 +65,7 @@ const WRITE = 2;
 /** Reports kept; guests are not trusted to make few. */
 const MOST = 1000;
 const MOST_PATHS = 1 << 18;
+const MOST_PLACES = 1000;
 /** Not by software: faults, and VM entries and exits without VPID. */
 const AUTOMATIC: readonly TlbEvent[] = ['pageFault', 'eptViolation', 'vmTransition'];
 
@@ -62,7 +75,7 @@ export class FlushAudit {
   readonly #source: AuditSource;
   readonly #paths = new Map<string, Map<number, Path>>();
   readonly #known = new Map<string, StaleUse>();
-  readonly #writes = new Map<number, Place>();
+  readonly #writes = new TableWrites();
   #count = 0;
   /** The processor itself is writing, flags of table entries. */
   walking = false;
@@ -71,9 +84,11 @@ export class FlushAudit {
     this.#source = source;
     const { memory } = source;
     const before = memory.onFlaggedWrite;
-    memory.onFlaggedWrite = (frame, flags) => {
-      before?.(frame, flags);
-      if ((flags & PAGE_TRACKED) !== 0 && !this.walking) this.#writes.set(frame, source.where());
+    memory.onFlaggedWrite = (frame, flags, at, length) => {
+      before?.(frame, flags, at, length);
+      if ((flags & PAGE_TRACKED) === 0 || this.walking) return;
+      this.#writes.note(at, length, source.where());
+      source.tablesChanged();
     };
   }
 
@@ -120,7 +135,7 @@ export class FlushAudit {
       frame,
       now,
       changed,
-      written: changed === null ? null : (this.#writes.get(Math.floor(changed.at / 4096)) ?? null),
+      written: changed === null ? null : this.#writes.last(changed.at, changed.format.startsWith('IA-32') ? 4 : 8),
       used: this.#source.where(),
       needed: neededFlush(changed, linear, vpid, eptrta, global),
       count: 1,
@@ -137,10 +152,15 @@ export class FlushAudit {
     for (const paths of this.#paths.values())
       for (const path of paths.values()) if (this.#drop(path, row, event, target)) useful = true;
     if (AUTOMATIC.includes(event)) return;
-    const count = this.flushes.get(event) ?? { event, done: 0, superfluous: 0 };
+    const count = this.flushes.get(event) ?? { event, done: 0, superfluous: 0, places: [] };
     this.flushes.set(event, count);
     count.done++;
-    if (!useful) count.superfluous++;
+    if (useful) return;
+    count.superfluous++;
+    const { eip, nonRoot } = this.#source.where();
+    const place = count.places.find((p) => p.eip === eip && p.nonRoot === nonRoot);
+    if (place !== undefined) place.superfluous++;
+    else if (count.places.length < MOST_PLACES) count.places.push({ eip, nonRoot, superfluous: 1 });
   }
 
   /** Notes what of a path is cached no more; true if some of that differed from the tables. */

@@ -6,6 +6,7 @@ import type { PhysicalMemory } from './physical-memory.ts';
 export interface Place {
   /** Instructions retired. */
   readonly instructions: number;
+  /** Of the instruction; −1: none was executing, root-mode software acted through its port. */
   readonly eip: number;
   readonly nonRoot: boolean;
 }
@@ -48,16 +49,28 @@ function isChanged(step: PageWalkStep, low: number, high: number): boolean {
   return (difference & dirty) !== 0 && (low & dirty) === 0;
 }
 
+/** Bits that only give rights: R/W; R, W and X of EPT. U/S is none of them: under SMEP and SMAP it takes rights away. */
+const rightsOf = (format: string): number => (format === EPT ? 0x7 : 0x2);
+const NX = 0x8000_0000 | 0;
+
+/** Whether what is cached of the entry has to go: not if all that happened is that it gives more rights (SDM Vol. 3, "Optional
+ *  Invalidation"). */
+function takesAway(step: PageWalkStep, low: number, high: number): boolean {
+  const given = low & ~step.low & rightsOf(step.format);
+  const executable = step.format !== EPT && (step.high & NX) !== 0 ? high | NX : high;
+  return isChanged(step, low & ~given, executable);
+}
+
 /** Entries of 4 bytes have no high word. */
 const highNow = (memory: PhysicalMemory, step: PageWalkStep): number =>
   step.format.startsWith('IA-32') ? 0 : memory.peek32(step.at + 4);
 
-/** Whether some entry of the path, of those chosen, is another by now. */
+/** Whether some entry of the path, of those chosen, is another by now, and gives more than rights. */
 export function differs(memory: PhysicalMemory, path: Path, which: 'all' | 'upper' | 'ept'): boolean {
   return path.steps.some((step) => {
     if (which === 'ept' && step.format !== EPT) return false;
     if (which === 'upper' && step.format !== EPT && step.level === 1) return false;
-    return isChanged(step, memory.peek32(step.at), highNow(memory, step));
+    return takesAway(step, memory.peek32(step.at), highNow(memory, step));
   });
 }
 

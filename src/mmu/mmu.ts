@@ -346,9 +346,10 @@ export class Mmu {
     else if (type === 2) this.#event('inveptAll', 0, 0, 0, 0);
   }
 
-  /** VM entry or VM exit. VPIDs are off if the VPID is 0 on both sides of it: the one of the last selectContext, and the present one. */
-  vmTransition(): void {
-    if (this.vpid === 0 && this.#translator.context.vpid === 0) this.#event('vmTransition', 0, 0, 0, 0);
+  /** VM entry or VM exit, with VPIDs on or off: on, where nothing is said, if the VPID of the last selectContext or the present one is
+   *  not 0. */
+  vmTransition(vpids: boolean = this.vpid !== 0 || this.#translator.context.vpid !== 0): void {
+    if (!vpids) this.#event('vmTransition', 0, 0, 0, 0);
     this.eptPointerChanged();
   }
 
@@ -402,6 +403,9 @@ export class Mmu {
         return eptFlags();
       },
       where,
+      tablesChanged: () => {
+        fast.generation++;
+      },
     });
     fast.clearAll();
     fast.generation++;

@@ -28,8 +28,8 @@ export class PhysicalMemory {
   readonly pageFlags: Uint8Array;
   /** Called before `length` bytes are written from `at` on, for each frame with PAGE_CODE among them. Whoever listens clears the flag when it has dropped what it decoded. */
   onCodeWrite: ((at: number, length: number) => void) | null = null;
-  /** The same for the other flags; `flags` are those of the frame. */
-  onFlaggedWrite: ((frame: number, flags: number) => void) | null = null;
+  /** The same for the other flags; `flags` are those of the frame, which the write of [at, at + length) touches. */
+  onFlaggedWrite: ((frame: number, flags: number, at: number, length: number) => void) | null = null;
   readonly #bus = new Bus();
   readonly #flagged: ((frame: number) => void)[] = [];
 
@@ -198,10 +198,9 @@ export class PhysicalMemory {
   /** A write of [at, at + length) touches the flagged `frame`. */
   #beforeWrite(frame: number, at: number, length: number): void {
     const flags = this.pageFlags[frame];
-    if ((flags & PAGE_CODE) !== 0) {
-      const start = Math.max(at, frame * 4096);
-      this.onCodeWrite?.(start, Math.min(at + length, (frame + 1) * 4096) - start);
-    }
-    if ((flags & ~PAGE_CODE) !== 0) this.onFlaggedWrite?.(frame, flags);
+    const start = Math.max(at, frame * 4096);
+    const here = Math.min(at + length, (frame + 1) * 4096) - start;
+    if ((flags & PAGE_CODE) !== 0) this.onCodeWrite?.(start, here);
+    if ((flags & ~PAGE_CODE) !== 0) this.onFlaggedWrite?.(frame, flags, start, here);
   }
 }

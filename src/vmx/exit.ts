@@ -57,6 +57,7 @@ import {
   INTERRUPTION_VALID,
   PIN_BASED,
   PRIMARY,
+  SECONDARY,
   VM_EXIT,
 } from './controls.ts';
 import { EXIT, VMX_ABORT } from './exit-reasons.ts';
@@ -262,7 +263,7 @@ export function loadHostState(x: VmxContext): void {
   // "Updating translation caches" happens within: VPID and EPT are off in root operation
   mmu.vpid = 0;
   mmu.eptEnabled = false;
-  mmu.vmTransition();
+  mmu.vmTransition(x.secondary(SECONDARY.ENABLE_VPID));
   if (!loadHostPdptes(x)) {
     abort(x, VMX_ABORT.HOST_PDPTES);
     return;

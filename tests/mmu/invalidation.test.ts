@@ -2,7 +2,19 @@
  *  of VMX, "Invalidating Cached Translation Information"). Translations of every kind are cached in several spaces, then every table
  *  is edited; which addresses still lead to the old page after an event is compared with the manual's list, written out here. */
 import { describe, expect, test } from 'vitest';
-import { CR0, CR0_PG, CR0_WP, CR3, CR4, CR4_PGE, CR4_PSE } from '../../src/base/registers.ts';
+import {
+  CR0,
+  CR0_PG,
+  CR0_WP,
+  CR3,
+  CR4,
+  CR4_PAE,
+  CR4_PGE,
+  CR4_PSE,
+  CR4_SMAP,
+  CR4_SMEP,
+  CR4_TSD,
+} from '../../src/base/registers.ts';
 import type { TranslationCacheOptions } from '../../src/mmu/policy.ts';
 import { machine, outcomeOf, setRegime, type TestMachine, writeEpt } from './machine.ts';
 
@@ -106,11 +118,19 @@ const of = (spaces: readonly string[], items: readonly string[]): string[] =>
 const NOT_GLOBAL = ['page', 'other', 'structure'];
 
 /** Events happen in space 1/A with paging on. */
-const EVENTS: readonly (readonly [name: string, event: (m: TestMachine) => void, dies: string[]])[] = [
+const EVENTS: readonly (readonly [name: string, event: (m: TestMachine) => unknown, dies: string[]])[] = [
   ['nothing', () => {}, []],
   ['MOV to CR3', ({ mmu }) => mmu.movToCr3(), of(['1/A', '1/B'], NOT_GLOBAL)],
   ['a change of CR4.PGE', (m) => changeCr4(m, CR4_PSE), of(['1/A', '1/B'], LINEAR)],
   ['a change of CR4.PSE', (m) => changeCr4(m, CR4_PGE), of(['1/A', '1/B'], LINEAR)],
+  ['a change of CR4.PAE', (m) => changeCr4(m, CR4_PGE | CR4_PSE | CR4_PAE), of(['1/A', '1/B'], LINEAR)],
+  ['setting CR4.SMEP', (m) => changeCr4(m, CR4_PGE | CR4_PSE | CR4_SMEP), of(['1/A', '1/B'], LINEAR)],
+  ['clearing CR4.SMEP', clearSmep, []],
+  ['a change of CR4.SMAP and CR4.TSD', (m) => changeCr4(m, CR4_PGE | CR4_PSE | CR4_SMAP | CR4_TSD), []],
+  ['a change of other bits of CR0', ({ mmu, S }) => mmu.controlRegistersChanged(S[CR0] ^ OTHER_CR0, S[CR4]), []],
+  ['EPTP switching', (m) => switchEptp(m, 'B'), []],
+  ['EPTP switching to and fro', (m) => [switchEptp(m, 'B'), switchEptp(m, 'A')], []],
+  ['setting CR0.PG', ({ mmu, S }) => mmu.controlRegistersChanged(S[CR0] & ~CR0_PG, S[CR4]), of(['1/A', '1/B'], LINEAR)],
   [
     'clearing CR0.PG',
     (m) => setRegime(m, { cr3: 0x1000, paging: false, writeProtect: true, cr4: CR4_PGE | CR4_PSE }),
@@ -148,6 +168,22 @@ const EVENTS: readonly (readonly [name: string, event: (m: TestMachine) => void,
   ],
   ['a change of EPT pointer and VPID', (m) => enter(m, '2/B', true), []],
 ];
+
+/** CD, NW, AM, NE, ET, TS, EM, MP. */
+const OTHER_CR0 = 0x6004_003e;
+
+/** The flag was set by a VM entry, which is no event; then the guest clears it. */
+function clearSmep(m: TestMachine): void {
+  m.S[CR4] = CR4_PGE | CR4_PSE | CR4_SMEP;
+  m.mmu.selectContext();
+  changeCr4(m, CR4_PGE | CR4_PSE);
+}
+
+/** VMFUNC 0. */
+function switchEptp(m: TestMachine, root: string): void {
+  m.mmu.eptpLow = ROOT[root] << 12;
+  m.mmu.eptPointerChanged();
+}
 
 function changeCr4(m: TestMachine, cr4: number): void {
   setRegime(m, { cr3: 0x1000, paging: true, writeProtect: true, cr4 });
