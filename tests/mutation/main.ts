@@ -1,9 +1,11 @@
 /** Tries every mutant of the folders named (src/mmu and src/vmx if none is), and writes docs/mutation.md.
  *
- *      npm run test:mutation -- [folder …] [--sample N] [--seed S] [--budget SECONDS] [--rooms ROOM,…] [--only PIECE-OF-NAME] [--workers N] [--report]
+ *      npm run test:mutation -- [folder …] [--sample N] [--seed S] [--budget SECONDS] [--rooms ROOM,…] [--only PIECE-OF-NAME] [--workers N]
+ *                              [--again] [--report]
  *
  *  Results are kept in coverage/mutation: a run that was stopped goes on where it was, and a mutant that was noticed once is not tried
- *  again while its line stays as it is. Mutants come in an order made of the seed, so what a stopped run has is a random sample. */
+ *  again while its line stays as it is. `--again` shows those that survived to tests that are new or changed, and starts no others;
+ *  `--report` writes the page only. Mutants come in an order made of the seed, so what a stopped run has is a random sample. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -38,6 +40,7 @@ const { values, positionals } = parseArgs({
     rooms: { type: 'string', default: ROOMS.join() },
     only: { type: 'string', default: '' },
     workers: { type: 'string', default: process.env.RINGLET_WORKERS ?? '2' },
+    again: { type: 'boolean', default: false },
     report: { type: 'boolean', default: false },
   },
 });
@@ -112,7 +115,7 @@ async function tryAll(): Promise<void> {
   const order = new Order(tests);
   for (const mutant of mutants) order.remember(mutant.file, results.of(mutant)?.by ?? '');
   const number = new Map(mutants.map((m, n) => [m, n]));
-  const left = toTry().filter((m) => results.news(m).length > 0);
+  const left = toTry().filter((m) => results.news(m).length > 0 && !(values.again && results.of(m) === null));
   say(`${tests.length} tests; ${left.length} mutants to try`);
   let done = 0;
   await parallel(left, async (mutant) => {

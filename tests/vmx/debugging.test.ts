@@ -216,6 +216,8 @@ describe('pending debug exceptions', () => {
     ['an external interrupt', 0x8000_0020, 0],
     ['a hardware exception', 0x8000_0306, 0],
     ['INT n without blocking by MOV SS', 0x8000_0420, 0],
+    ['INT3 without blocking by MOV SS', 0x8000_0603, 0],
+    ['INT1 under blocking by MOV SS', 0x8000_0501, BY_MOV_SS],
   ])('are lost when %s is injected', (_, info, blocking) => {
     const world = guest(true, NOP);
     world.set(F.GUEST_RFLAGS, 0x202);
@@ -226,10 +228,13 @@ describe('pending debug exceptions', () => {
     expect(outcome(world)).toEqual(halted(inHandler));
   });
 
-  test('with INT n injected under blocking by MOV SS they come before the first instruction of its handler', () => {
+  test.each([
+    ['INT n', 0x8000_0420],
+    ['INT3', 0x8000_0603],
+  ])('with %s injected under blocking by MOV SS they come before the first instruction of its handler', (_, info) => {
     const world = guest(true, NOP);
     world.set(F.GUEST_INTERRUPTIBILITY_STATE, BY_MOV_SS);
-    world.set(INFO, 0x8000_0420);
+    world.set(INFO, info);
     world.set(F.VM_ENTRY_INSTRUCTION_LENGTH, 2);
     world.set(PENDING, ENABLED | 1);
     expect(outcome(world)).toEqual(db(1, HANDLER - AT.code));

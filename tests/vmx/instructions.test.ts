@@ -14,10 +14,10 @@ import {
 } from '../../src/base/registers.ts';
 import { eptModel } from '../../src/cpu/model.ts';
 import { run } from '../../src/cpu/run.ts';
-import { defaultVmxOptions, vmxCapabilities } from '../../src/vmx/capabilities.ts';
+import { defaultVmxOptions, EPT_CAP, VPID_CAP, vmxCapabilities } from '../../src/vmx/capabilities.ts';
 import { PIN_BASED, SECONDARY } from '../../src/vmx/controls.ts';
 import * as F from '../../src/vmx/fields.ts';
-import { AT, baseline, control, rootMode, type World } from './support.ts';
+import { AT, baseline, control, rootMode, type World, withoutEpt } from './support.ts';
 
 const ok = { ok: true };
 const fails = (error: number) => ({ ok: false, error });
@@ -175,8 +175,37 @@ describe('INVEPT and INVVPID', () => {
     [-1, eptp, 0, fails(28)],
     [1, AT.pml4 | 0x1c, 0, fails(28)], // memory type
     [1, eptp, 0x10, fails(28)], // beyond the physical-address width
+    [1, AT.pml4 | 0x16, 0, fails(28)], // length of walks
+    [1, AT.pml4 | 0x9e, 0, fails(28)], // reserved bits
+    [1, AT.pml4 | 0x81e, 0, fails(28)],
+    [1, AT.pml4 | 0x18, 0, ok], // uncacheable
+    [1, AT.pml4 | 0x5e, 0, ok], // with accessed and dirty flags
   ])('INVEPT type %i of %i:%i', (type, lo, hi, expected) => {
     expect(rootMode().root.invept(type, lo, hi)).toEqual(expected);
+  });
+
+  test.each([
+    ['uncacheable tables', EPT_CAP.MEMORY_TYPE_UC, 1, AT.pml4 | 0x18, eptp],
+    ['write-back tables', EPT_CAP.MEMORY_TYPE_WB, 1, eptp, AT.pml4 | 0x18],
+    ['accessed and dirty flags', EPT_CAP.ACCESSED_DIRTY, 1, AT.pml4 | 0x5e, eptp],
+    ['INVEPT of a single context', EPT_CAP.INVEPT_SINGLE_CONTEXT, 1, eptp, null],
+    ['INVEPT of all contexts', EPT_CAP.INVEPT_ALL_CONTEXT, 2, 0, null],
+  ])('without %s INVEPT fails', (_, lacks, type, refused, accepted) => {
+    const { root } = rootMode({ vmx: { capabilities: withoutEpt(lacks) } });
+    expect(root.invept(type, refused, 0)).toEqual(fails(28));
+    if (accepted !== null) expect(root.invept(type, accepted, 0)).toEqual(ok);
+  });
+
+  test.each([
+    [0, VPID_CAP.INDIVIDUAL_ADDRESS],
+    [1, VPID_CAP.SINGLE_CONTEXT],
+    [2, VPID_CAP.ALL_CONTEXT],
+    [3, VPID_CAP.SINGLE_CONTEXT_RETAINING_GLOBALS],
+  ])('a processor without INVVPID type %i fails it alone', (lacking, lacks) => {
+    const { lo, hi } = defaultVmxOptions.eptVpid;
+    const capabilities = vmxCapabilities({ ...defaultVmxOptions, eptVpid: { lo, hi: hi & ~lacks } });
+    const { root } = rootMode({ vmx: { capabilities } });
+    for (const type of [0, 1, 2, 3]) expect(root.invvpid(type, 1, 0)).toEqual(type === lacking ? fails(28) : ok);
   });
 
   test.each([
@@ -243,6 +272,7 @@ describe('as machine code', () => {
     execute(world, 0x66, 0x0f, 0xc7, 0x36); // vmclear [esi]
     execute(world, 0x0f, 0xc7, 0x36); // vmptrld [esi]
     expect(world.root.vmptrst()).toBe(AT.otherVmcs);
+    world.root.memory.write32(AT.stack + 0x14, -1);
     execute(world, 0x0f, 0xc7, 0x7e, 0x10); // vmptrst [esi+10h]
     expect(world.root.memory.read32(AT.stack + 0x10)).toBe(AT.otherVmcs);
     expect(world.root.memory.read32(AT.stack + 0x14)).toBe(0);
