@@ -10,9 +10,9 @@ export const ABLATIONS: Readonly<Record<string, ShadowOptions>> = {
   unsync: { unsync: false },
   'root cache': { roots: 1 },
   prefetch: { prefetch: false },
+  'fault bypass': { bypass: false },
   'flood detector': { flood: 0 },
   emulation: { emulate: false },
-  'fault bypass': { bypass: false },
 };
 
 export interface Ablation {

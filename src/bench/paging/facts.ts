@@ -13,7 +13,7 @@ export interface Facts {
   readonly flagUpdates: number;
   /** Events delivered in the guest: its own faults, INT n. */
   readonly delivered: number;
-  /** Page faults of the guest itself. */
+  /** Page faults of the guest itself, as its handler sees them. */
   readonly trueFaults: number;
   readonly hiddenFaults: number;
   /** Writes to guest tables that exited. */

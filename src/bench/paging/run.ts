@@ -74,11 +74,11 @@ function runBare(image: Image, way: Way, serial: Serial): Facts {
   const machine = new Machine({ memory: GUEST_MEMORY, translationCache: TRANSLATION_CACHE, serial, contexts: 4 });
   machine.load(image.bytes);
   const rounds = new Rounds(way);
-  const watcher = new Watcher(machine, way.processors, image.mark, () => rounds.mark());
+  const watcher = new Watcher(machine, way.processors, image, () => rounds.mark());
   rounds.read = () => ({
     ...machineFacts(machine, watcher, way),
     ...{ instructions: machine.instructions, exits: 0, cr3Exits: 0, invlpgExits: 0 },
-    ...{ trueFaults: machine.cpu.mmu.counts.pageFaults, hiddenFaults: 0, tableWrites: 0, shadowOperations: 0 },
+    ...{ hiddenFaults: 0, tableWrites: 0, shadowOperations: 0 },
     ...{ flushes: 0, rootReferences: 0, vmcsAccesses: 0 },
   });
   machine.run();
@@ -97,11 +97,11 @@ function runVm(image: Image, way: Way, serial: Serial): Facts {
     ...(shadow === undefined ? {} : { shadow }),
   });
   const rounds = new Rounds(way);
-  const watcher = new Watcher(machine, way.processors, image.mark, () => rounds.mark());
+  const watcher = new Watcher(machine, way.processors, image, () => rounds.mark());
   root.memory.onReference = (at) => watcher.root(at);
   rounds.read = () => ({
     ...machineFacts(machine, watcher, way),
-    ...vmFacts(vm, machine),
+    ...vmFacts(vm),
     // this is inside the guest: what it has retired since the last entry is not in its books yet
     instructions: vm.retired + root.now() - root.enteredAt,
     ...{ flushes: root.operations.flushes, vmcsAccesses: root.operations.vmcsAccesses },
@@ -116,17 +116,16 @@ function machineFacts(machine: Machine, watcher: Watcher, { processors }: Way) {
   const { walks, walkReferences, tlbMisses, accessedDirtyUpdates, flushes, eptViolations } = machine.cpu.mmu.counts;
   return {
     ...{ walks, walkReferences, tlbMisses, eptViolations, flagUpdates: accessedDirtyUpdates },
-    ...{ delivered: watcher.delivered, cr3Loads: flushes.movToCr3, invlpgs: flushes.invlpg },
+    ...{ delivered: watcher.delivered, trueFaults: watcher.faults },
+    ...{ cr3Loads: flushes.movToCr3, invlpgs: flushes.invlpg },
     processors: processors.map(({ counts }) => counts),
   };
 }
 
-function vmFacts(vm: Vm, machine: Machine) {
+function vmFacts(vm: Vm) {
   const exits: Readonly<Record<string, number>> = vm.stats.exitsByName;
   const pager = vm.shadow?.stats;
   return {
-    // Some of the guest's own do not even exit; the pager sees all others.
-    trueFaults: machine.cpu.mmu.counts.pageFaults - (pager?.hiddenFaults ?? 0),
     hiddenFaults: pager?.hiddenFaults ?? 0,
     tableWrites: pager?.tableWrites ?? 0,
     shadowOperations: pager === undefined ? 0 : pager.fills + pager.drops + pager.syncs + pager.made + pager.zaps,

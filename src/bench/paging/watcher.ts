@@ -9,6 +9,7 @@ import type { ModelledProcessor } from './hardware/processor.ts';
 import type { Walk } from './hardware/walk.ts';
 import { type Space, Spaces } from './spaces.ts';
 import { walkNow } from './tables-now.ts';
+import type { Image } from './workloads.ts';
 
 const NO_EPT = -1;
 const LINE_SHIFT = 6;
@@ -18,6 +19,8 @@ const eptrtaOf = (low: number, high: number): number => (low >>> 12) | ((high & 
 export class Watcher {
   /** Events delivered through the IDT in the guest: faults, interrupts, INT n. */
   delivered = 0;
+  /** Page faults that the guest's handler has seen. */
+  faults = 0;
   readonly #machine: Machine;
   readonly #processors: readonly ModelledProcessor[];
   readonly #spaces = new Spaces();
@@ -28,14 +31,14 @@ export class Watcher {
   #line = -1;
   #repeats = 0;
   #codePage = -1;
-  readonly #mark: number;
+  readonly #image: Image;
   readonly #onMark: () => void;
 
-  /** `onMark` is called before each execution of the instruction at `mark`. */
-  constructor(machine: Machine, processors: readonly ModelledProcessor[], mark: number, onMark: () => void) {
+  /** `onMark` is called before each execution of the instruction at the image's mark. */
+  constructor(machine: Machine, processors: readonly ModelledProcessor[], image: Image, onMark: () => void) {
     this.#machine = machine;
     this.#processors = processors;
-    this.#mark = mark;
+    this.#image = image;
     this.#onMark = onMark;
     this.#space = this.#spaces.of(0, NO_EPT);
     machine.observe(this.#observer());
@@ -57,10 +60,12 @@ export class Watcher {
 
   #observer(): MachineObserver {
     const { S } = this.#machine.cpu;
+    const { mark, fault } = this.#image;
     return {
       onInstruction: () => {
         const eip = S[EIP];
-        if (eip === this.#mark) this.#onMark();
+        if (eip === mark) this.#onMark();
+        else if (eip === fault) this.faults++;
         const page = eip >>> 12;
         if (page !== this.#codePage) this.#fetch(eip, page);
       },

@@ -49,9 +49,12 @@ export interface Image {
   readonly bytes: Uint8Array;
   /** Where each round begins; after the last one the instruction there is executed once more. */
   readonly mark: number;
+  /** The handler of the guest's page faults. */
+  readonly fault: number;
 }
 
 const MARK = 'start.round';
+const FAULT = 'fault';
 
 /** `large`: the guest maps its own memory by 4-MiB pages. */
 export function imageOf({ file, defines }: Workload, sources: Sources, rounds: number, large: boolean): Image {
@@ -62,7 +65,10 @@ export function imageOf({ file, defines }: Workload, sources: Sources, rounds: n
     ...{ file: name, include: sources },
     defines: { ...defines, ROUNDS: rounds, ...(large ? { LARGE_PAGES: 1 } : {}) },
   });
-  const mark = assembled.symbols.get(MARK);
-  if (mark === undefined) throw new InvalidInput(`${name} has no label ${MARK}: include paging.inc`);
-  return { bytes: assembled.bytes, mark };
+  const address = (label: string): number => {
+    const found = assembled.symbols.get(label);
+    if (found === undefined) throw new InvalidInput(`${name} has no label ${label}: see paging.inc`);
+    return found;
+  };
+  return { bytes: assembled.bytes, mark: address(MARK), fault: address(FAULT) };
 }
