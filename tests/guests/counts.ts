@@ -6,6 +6,7 @@ export const INSTRUCTIONS: Readonly<Record<string, number>> = {
   hello: 210,
   tasks: 4_692_883,
   pages: 92_857,
+  pae: 180_336,
   faults: 242_106,
   debug: 42_792,
   realmode: 2_164,

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { expectedOutput, kernel, runBare, runNested } from './worlds.ts';
 
 describe('guest kernels under the hypervisor', () => {
-  test.each(['hello', 'tasks', 'pages', 'faults', 'debug', 'realmode', 'taskswitch', 'v86', 'second'])(
+  test.each(['hello', 'tasks', 'pages', 'pae', 'faults', 'debug', 'realmode', 'taskswitch', 'v86', 'second'])(
     '%s prints what an independent machine printed, after as many instructions as on the bare machine',
     (name) => {
       const options = name === 'realmode' ? { real: true } : {};

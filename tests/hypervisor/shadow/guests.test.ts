@@ -8,7 +8,7 @@ import { expectedOutput, kernel, runBare, runNested } from '../worlds.ts';
 const shadow = (options: ShadowOptions = {}) => ({ paging: 'shadow', shadow: options }) as const;
 
 describe('guest kernels with shadow paging', () => {
-  test.each(['hello', 'tasks', 'pages', 'faults', 'debug', 'realmode', 'taskswitch', 'second'])(
+  test.each(['hello', 'tasks', 'pages', 'pae', 'faults', 'debug', 'realmode', 'taskswitch', 'v86', 'second'])(
     '%s prints what an independent machine printed, after as many instructions as on the bare machine',
     (name) => {
       const options = name === 'realmode' ? { real: true } : {};
@@ -21,7 +21,7 @@ describe('guest kernels with shadow paging', () => {
 });
 
 describe('on a processor without EPT, VPID and unrestricted guest', () => {
-  test.each(['hello', 'tasks', 'pages', 'faults', 'realmode', 'taskswitch', 'v86'])('%s', (name) => {
+  test.each(['hello', 'tasks', 'pages', 'pae', 'faults', 'realmode', 'taskswitch', 'v86'])('%s', (name) => {
     const options = name === 'realmode' ? { real: true } : {};
     const image = kernel(name);
     const config = { ...options, ...shadow({ audit: name !== 'tasks' }) };
