@@ -253,13 +253,25 @@ export const PLANTED: readonly PlantedFault[] = [
   fault(
     'a load of CR3 leaves tables out of date',
     'hypervisor/shadow/sync.ts',
-    '      syncTable(s, table);\n      break;',
-    '      break;',
+    'if (isBelow) syncTable(s, table);',
+    '',
   ),
   fault(
     'the pager takes rings for equal when CR0.WP is 0',
     'hypervisor/paging/walk.ts',
     '(!isUser && (r.cr0 & CR0_WP) === 0)',
     '(r.cr0 & CR0_WP) === 0',
+  ),
+  fault(
+    'shadow entries let be executed what the guest’s do not',
+    'hypervisor/shadow/leaves.ts',
+    'const noExecute = (role & NO_EXECUTE) !== 0 ? NX : flags & NX;',
+    'const noExecute = 0;',
+  ),
+  fault(
+    'what the guest makes present without an exit stays absent',
+    'hypervisor/shadow/absent.ts',
+    'if (table.flags[index] === ABSENT) table.write(index, EMPTY);',
+    '',
   ),
 ];

@@ -40,10 +40,9 @@ const PAGERS: readonly ShadowOptions[] = [
   { unsync: false },
   { unsync: false, emulate: false },
   { prefetch: false, flood: 0 },
-  { tables: 16, roots: 1 },
+  { tables: 24, roots: 1 },
+  { bypass: false },
 ];
-/** Whether shadow paging can serve guests with PAE paging. */
-const SHADOW_PAE = false;
 
 const caches: fc.Arbitrary<TranslationCacheOptions> = fc.oneof(
   fc.constantFrom<TranslationCacheOptions>({ kind: 'unlimited' }, { kind: 'stalest' }),
@@ -78,7 +77,7 @@ const several = (programs: Programs): fc.Arbitrary<Case> =>
 
 type Ways = Readonly<Record<string, Runner>>;
 const ways = new Map<string, Ways>();
-function waysOf(cache: TranslationCacheOptions, pae: boolean): Ways {
+function waysOf(cache: TranslationCacheOptions): Ways {
   const key = JSON.stringify(cache);
   const known = ways.get(key) ?? {
     bare: bare(cache),
@@ -87,8 +86,7 @@ function waysOf(cache: TranslationCacheOptions, pae: boolean): Ways {
     shadow: inVm(cache, { paging: 'shadow' }),
   };
   ways.set(key, known);
-  const { shadow, ...others } = known;
-  return pae && !SHADOW_PAE ? others : known;
+  return known;
 }
 
 const told = (where: string, violations: readonly Violation[]): string[] =>
@@ -111,7 +109,7 @@ const equivalence: IsolationProperty = {
   cases: one(carefulPrograms),
   holds({ cache, pae, programs: [program] }) {
     const expected = carefulOutcome(program, placesOf(pae));
-    return Object.entries(waysOf(cache, pae)).flatMap(([where, run]) => {
+    return Object.entries(waysOf(cache)).flatMap(([where, run]) => {
       const ran: Ran = run(program, pae);
       return [...told(where, ran.violations), ...ended(where, ran.end), ...different(where, ran, expected)];
     });
@@ -122,7 +120,7 @@ const possibility: IsolationProperty = {
   name: 'a guest that does not flush sees what tables said since the last flush, and nothing else',
   cases: one(carelessPrograms),
   holds({ cache, pae, programs: [program] }) {
-    return Object.entries(waysOf(cache, pae)).flatMap(([where, run]) => {
+    return Object.entries(waysOf(cache)).flatMap(([where, run]) => {
       const ran: Ran = run(program, pae);
       const wrong = new CarelessGuest(placesOf(pae)).contradiction(program, ran.log);
       return [
@@ -204,7 +202,7 @@ const company: IsolationProperty = {
         paging,
         ...(paging === 'shadow' ? { shadow: pager } : {}),
       });
-    const paging = vpids || (pae && !SHADOW_PAE) ? 'nested' : 'shadow';
+    const paging = vpids ? 'nested' : 'shadow';
     const vms = programs.map((program) => make(imageOf(program, pae), paging));
     const stores = make(storing, 'nested');
     hypervisor.run(bounded(200_000));
