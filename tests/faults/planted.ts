@@ -272,6 +272,6 @@ export const PLANTED: readonly PlantedFault[] = [
     'what the guest makes present without an exit stays absent',
     'hypervisor/shadow/absent.ts',
     'if (table.flags[index] === ABSENT) table.write(index, EMPTY);',
-    '',
+    'if (table.flags[index] === ABSENT) table.write(index, ABSENT);',
   ),
 ];
