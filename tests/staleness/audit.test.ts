@@ -89,12 +89,12 @@ describe('a kernel that calls code in a page, and moves the page without a flush
     %include "power.inc"
     DIRECTORY equ 0x300000
     TABLE     equ 0x301000
-    WINDOW    equ 0xc0000000
+    WINDOW    equ 0xc0001000    ; no page of the same slot as the kernel's where fetches are remembered
     start:  mov esp, 0x200000
             mov dword [DIRECTORY], 0x83
             mov dword [DIRECTORY + (WINDOW >> 22) * 4], TABLE + 3
-            mov dword [TABLE], 0x400003
-            mov dword [TABLE + 4], 0x401003
+            mov dword [TABLE + 4], 0x400003
+            mov dword [TABLE + 8], 0x401003
             mov byte [0x400000], 0xc3           ; RET
             mov dword [0x600000], 0xc343        ; INC EBX, RET
             mov eax, cr4
@@ -108,9 +108,9 @@ describe('a kernel that calls code in a page, and moves the page without a flush
             mov edi, WINDOW
             call edi
             mov al, [WINDOW + 0x1000]
-    code:   mov dword [TABLE], 0x600003
-    data:   mov dword [TABLE + 4], 0x601003
-            mov dword [TABLE + 8], 0x602003     ; nobody has used that one
+    code:   mov dword [TABLE + 4], 0x600003
+    data:   mov dword [TABLE + 8], 0x601003
+            mov dword [TABLE + 12], 0x602003    ; nobody has used that one
             call edi
     use:    mov al, [WINDOW + 0x1000]
             jmp power_off`;
@@ -125,15 +125,15 @@ describe('a kernel that calls code in a page, and moves the page without a flush
 
   test('the fetch is found, and the store that changed its entry', () => {
     const [use, ...others] = stale();
-    expect(use).toMatchObject({ linear: 0xc000_0000, access: 'fetch', frame: 0x400, used: { eip: 0xc000_0000 } });
+    expect(use).toMatchObject({ linear: 0xc000_1000, access: 'fetch', frame: 0x400, used: { eip: 0xc000_1000 } });
     expect(use?.written?.eip).toBe(at('code'));
-    expect(use?.needed).toBe('INVLPG C0000000h or a load of CR3');
+    expect(use?.needed).toBe('INVLPG C0001000h or a load of CR3');
     expect(others).toHaveLength(1);
   });
 
   test('entries of one table have writers of their own', () => {
     const use = stale()[1];
-    expect(use).toMatchObject({ linear: 0xc000_1000, access: 'read', used: { eip: at('use') } });
+    expect(use).toMatchObject({ linear: 0xc000_2000, access: 'read', used: { eip: at('use') } });
     expect(use?.written?.eip).toBe(at('data'));
   });
 });
