@@ -136,10 +136,10 @@ const pentiumPro = {
   msrs: familySixMsrs,
 } as const;
 
-// Left out of a real Pentium Pro, because ringlet does not have them yet: FPU, VME, MCE, APIC, SEP, MTRR, MCA.
+// Left out of a real Pentium Pro, because ringlet does not have them yet: FPU, VME, MCE, APIC, MTRR, MCA. SEP it shows, but has not.
 const pentiumProFeatures: readonly Feature[] = ['DE', 'PSE', 'TSC', 'MSR', 'PAE', 'CX8', 'PGE', 'CMOV'];
 
-const vmxFeatures: readonly Feature[] = [...pentiumProFeatures, 'PAT', 'VMX', 'NX'];
+const vmxFeatures: readonly Feature[] = [...pentiumProFeatures, 'SEP', 'PAT', 'VMX', 'NX'];
 
 /** The same core with the VMX of a generation, and what came with it. */
 const withVmx = (name: string, vmx: VmxGeneration, more: readonly Feature[]): ProcessorModel => ({

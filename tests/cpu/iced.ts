@@ -18,6 +18,7 @@ const FEATURES: ReadonlySet<CpuidFeature> = new Set([
   CpuidFeature.TSC,
   CpuidFeature.RDTSCP,
   CpuidFeature.RDPMC,
+  CpuidFeature.SEP,
   CpuidFeature.MULTIBYTENOP,
   CpuidFeature.PAUSE,
   CpuidFeature.FPU,

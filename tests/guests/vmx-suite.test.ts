@@ -26,7 +26,7 @@ const TESTS: Readonly<Record<string, number>> = {
   lifecycle: 20,
   modes: 40,
   'monitor-trap': 50,
-  'msr-areas': 0, // needs the SYSENTER registers
+  'msr-areas': 13,
   'msr-fields': 34,
   nmi: 43,
   pae: 61,

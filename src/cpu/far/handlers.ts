@@ -10,6 +10,7 @@ import { softwareEvent } from './events.ts';
 import { loadFarPointer, movFromSegment, movToSegment, popSegment, pushSegment } from './moves.ts';
 import { arpl, bound, lar, lsl, verr, verw } from './protection.ts';
 import { iret, retFar, retFarImmediate } from './returns.ts';
+import { sysenter, sysexit } from './system-call.ts';
 import { lgdt, lidt, lldt, ltr, sgdt, sidt, sldt, str } from './tables.ts';
 import { callFar, jmpFar } from './transfer.ts';
 
@@ -32,6 +33,8 @@ export const farHandlers: Readonly<Record<string, Handler<Cpu>>> = {
   into: (cpu, i) => {
     if (cpu.getFlags() & FLAG_OF) softwareEvent(cpu, i, OF, SOFTWARE_EXCEPTION);
   },
+  sysenter,
+  sysexit,
   bound,
   loadFarPointer,
   movToSegment,

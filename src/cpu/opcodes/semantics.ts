@@ -136,6 +136,8 @@ const far = facts('far', {
   int3: EVENT,
   int1: EVENT,
   into: EVENT,
+  sysenter: { branch: true, written: FLAG_IF | FLAG_VM },
+  sysexit: { branch: true },
   bound: {},
   loadFarPointer: {},
   movToSegment: { quiet: true },

@@ -1,7 +1,7 @@
 /** Two-byte opcode map, escape 0F (SDM Vol. 2, Table A-3), in its order, as far as a Pentium Pro with VMX knows it;
  *  and the two lines of the map behind 0F 38 (Table A-4). Groups stand in groups.ts.
  *
- *  Left out because such a processor lacks them, and so #UD: SYSCALL, SYSENTER, MMX, SSE, FXSAVE, RDRAND and younger ones.
+ *  Left out because such a processor lacks them, and so #UD: SYSCALL, MONITOR, MWAIT, MMX, SSE, FXSAVE, RDRAND and younger ones.
  *  RSM is #UD because there is no system-management mode. */
 
 import type { Row } from '../rows.ts';
@@ -37,6 +37,8 @@ export const twoByte: readonly Row[] = [
   row(0x0f_31, 'RDTSC', [], 'rdtsc', { exits: 'RDTSC' }),
   row(0x0f_32, 'RDMSR', [], 'rdmsr', { ...CPL0, exits: 'RDMSR' }),
   row(0x0f_33, 'RDPMC', [], 'rdpmc', { exits: 'RDPMC' }),
+  row(0x0f_34, 'SYSENTER', [], 'sysenter'),
+  row(0x0f_35, 'SYSEXIT', [], 'sysexit'),
 
   ...conditions.map((cc, n) => row(0x0f_40 + n, `CMOV${cc.name}`, ['Gv', 'Ev'], 'cmovcc', { flagsRead: cc.flags })),
   row(0x0f_78, 'VMREAD', ['Ed', 'Gd'], 'vmx', VMX),
