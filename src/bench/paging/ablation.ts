@@ -22,13 +22,13 @@ export interface Ablation {
   readonly without: Readonly<Record<string, { readonly exits: number; readonly times: ByPreset<Spread> }>>;
 }
 
-/** Fewer exits in a round than this: there is nothing that a part could save. */
+/** Fewer exits and faults in a round than this: there is nothing that a part could save. */
 const HARDLY_ANY = 4;
 
 /** With guest pages of 4 KiB; null where the pager has hardly anything to do. */
 export function ablate(o: MeasureOptions, workload: Workload): Ablation | null {
   const whole = costed(o, workload, '4K', 'shadow');
-  if (whole.facts.exits < HARDLY_ANY) return null;
+  if (whole.facts.exits + whole.facts.trueFaults < HARDLY_ANY) return null;
   const without = Object.entries(ABLATIONS).map(([name, shadow]) => {
     const part = costed(o, workload, '4K', 'shadow', shadow);
     return [name, { exits: part.facts.exits, times: byPreset((preset) => ratio(o.lanes, preset, part, whole)) }];

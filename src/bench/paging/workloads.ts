@@ -21,6 +21,7 @@ const workload = (file: string, about: string, defines: Record<string, number> =
 export const WORKLOADS: readonly Workload[] = [
   workload('syscall', 'system calls from ring 3'),
   workload('fault', 'pages mapped at their first touch'),
+  workload('segv', 'faults at pages that are not there'),
   workload('protect', 'page-table modification with INVLPG'),
   workload('fork', 'an address space copied, pages copied on write'),
   workload('exec', 'fork, another program with demand paging, exit'),
