@@ -33,8 +33,12 @@ function written(c: Case, name: string): string {
 test.each(PROPERTIES.map((p, n) => [p.name, n] as const))('%s', (_, n) => {
   const property = PROPERTIES[n];
   const start = performance.now();
+  let tried = 0;
   const result = fc.check(
-    fc.property(property.cases, (c) => property.holds(c).length === 0),
+    fc.property(property.cases, (c) => {
+      if (++tried % 1000 === 0) console.log(`isolation ${n + 1}: seed ${SEED}, ${tried} cases so far`);
+      return property.holds(c).length === 0;
+    }),
     { numRuns: CASES, seed: SEED, ...LIMIT },
   );
   const took = ((performance.now() - start) / 1000).toFixed(1);
