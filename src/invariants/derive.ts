@@ -6,12 +6,17 @@ import type { TableHistory } from './history.ts';
 const NO_EPT = -1;
 const CR4_PSE = 0x10;
 const CR4_PAE = 0x20;
+const EPT_ACCESSED = 0x100;
+export const EPT_DIRTY = 0x200;
 
 /** One way that a guest-physical page may have gone through EPT. */
 export interface EptLeaf {
   readonly frame: number;
   readonly rights: number;
   readonly shift: number;
+  /** Accessed flags of all entries on the way, dirty flag of the last one. */
+  readonly accessed: boolean;
+  readonly dirty: boolean;
 }
 
 /** One way that a linear page may have gone through the guest's tables. */
@@ -42,25 +47,40 @@ export function eptLeaves(
   tables: TablePointer[] = [],
 ): EptLeaf[] {
   const found: EptLeaf[] = [];
-  const descend = (table: number, level: number, rights: number): void => {
+  const descend = (table: number, level: number, rights: number, above: boolean): void => {
     const index = Math.floor(page / 512 ** (level - 1)) % 512;
     for (const low of history.versions(table * 4096 + index * 8, time)) {
       if ((low & 7) === 0 || (low & 3) === 2) continue; // absent, or W without R
       const now = rights & low & 7;
+      const accessed = above && (low & EPT_ACCESSED) !== 0;
       const isPage = level === 1 || (low & 0x80) !== 0;
       for (const high of history.versions(table * 4096 + index * 8 + 4, time)) {
         const next = (low >>> 12) + (high & 0xfffff) * 0x10_0000;
         const shift = 9 * (level - 1);
-        if (isPage) found.push({ frame: next - (next % 2 ** shift) + (page % 2 ** shift), rights: now, shift });
-        else {
-          tables.push({ table: next, rights: now, level, accessed: true });
-          descend(next, level - 1, now);
+        if (isPage) {
+          const frame = next - (next % 2 ** shift) + (page % 2 ** shift);
+          found.push({ frame, rights: now, shift, accessed, dirty: (low & EPT_DIRTY) !== 0 });
+        } else {
+          tables.push({ table: next, rights: now, level, accessed });
+          descend(next, level - 1, now, accessed);
         }
       }
     }
   };
-  descend(eptrta, 4, 7);
+  descend(eptrta, 4, 7, true);
   return found;
+}
+
+/** The EPT entry that maps a guest-physical page now: its address and its low word; null if there is none. */
+export function eptLeafNow(history: TableHistory, eptrta: number, page: number): { at: number; low: number } | null {
+  let table = eptrta;
+  for (let level = 4; ; level--) {
+    const at = table * 4096 + (Math.floor(page / 512 ** (level - 1)) % 512) * 8;
+    const low = history.now(at);
+    if ((low & 7) === 0) return null;
+    if (level === 1 || (low & 0x80) !== 0) return { at, low };
+    table = (low >>> 12) + (history.now(at + 4) & 0xf_ffff) * 0x10_0000;
+  }
 }
 
 /** A span of time, for the guest's tables and for EPT. */

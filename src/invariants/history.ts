@@ -12,6 +12,8 @@ export class TableHistory {
   /** By address / 4. Words that were never 0 … are not here: 0 from the beginning of their frame on. */
   readonly #words = new Map<number, Word>();
   readonly #frames = new Set<number>();
+  /** Grows with each write. */
+  version = 0;
 
   /** From now on the frame is known; words that are not named are 0. */
   begin(time: number, frame: number, words: readonly (readonly [number, number])[]): void {
@@ -19,7 +21,13 @@ export class TableHistory {
     for (const [index, value] of words) this.#set(time, frame * WORDS + index, value);
   }
 
+  /** The word as it is; 0 if nobody has read its frame. */
+  now(at: number): number {
+    return this.#words.get(Math.floor(at / 4))?.values.at(-1) ?? 0;
+  }
+
   write(time: number, at: number, value: number): void {
+    this.version++;
     const word = Math.floor(at / 4);
     if (!this.#words.has(word)) this.#set(0, word, 0);
     this.#set(time, word, value);

@@ -4,11 +4,13 @@
  *    revocation  after a release and the flush that the manual asks for, nothing that is cached leads to the frame any more
  *    ownership   a frame has one owner
  *    translation every cached entry can be derived from tables that existed since its last required flush
- *    dirty       … and its accessed and dirty flags were set in those tables, so that no write is lost to whoever reads them
+ *    dirty       … and its accessed and dirty flags were set in those tables, EPT's too; no write passes unseen a dirty flag of EPT that is
+ *                clear, and each that is set is in the page-modification log, so that no write is lost to whoever reads them
  *
  *  It knows hardware only: memory, tags, table entries; never a hypervisor's own objects. */
 import type { Regime, TlbEntry, TraceEvent } from '../machine/trace-event.ts';
 import { eptLeaves, type LinearLeaf, linearLeaves, type Since, type TablePointer } from './derive.ts';
+import { DirtyFlags } from './dirty.ts';
 import { Flushes } from './flushes.ts';
 import { TableHistory } from './history.ts';
 import { Ownership } from './ownership.ts';
@@ -35,6 +37,9 @@ export class Judge {
   readonly ownership: Ownership = new Ownership();
   readonly #history = new TableHistory();
   readonly #flushes = new Flushes();
+  readonly #dirty = new DirtyFlags(this.#history);
+  /** By EPT root: whether it had accessed and dirty flags, and since when. */
+  readonly #eptFlags = new Map<number, { time: number; on: boolean }[]>();
   /** Regimes of each (VPID, EPTRTA), with the time at which each began. */
   readonly #regimes = new Map<string, { time: number; regime: Regime }[]>();
   /** Entries that were found good, and since when they may exist. */
@@ -59,6 +64,7 @@ export class Judge {
         this.#history.begin(time, event.frame, event.words);
         break;
       case 'write':
+        if (this.#running !== null) this.#dirty.write(event.at, event.value);
         this.#history.write(time, event.at, event.value);
         break;
       case 'regime':
@@ -68,9 +74,11 @@ export class Judge {
         this.#flushes.add(time, event);
         break;
       case 'entry':
+        this.#dirty.entered();
         this.#running = this.#vmOf(event.vmcs, event.vpid, event.eptp === -1 ? -1 : event.eptp >>> 12);
         break;
       case 'exit':
+        if (event.logged !== undefined) this.#checkLog(event.logged);
         this.#running = null;
         break;
       case 'own':
@@ -80,7 +88,10 @@ export class Judge {
           this.#tell('ownership', `frame ${hex(frame)} is given to VM ${hex(vm)}, but belongs to VM ${hex(owner)}`);
         break;
       case 'tlb':
-        for (const entry of event.entries) this.#check(entry);
+        for (const entry of event.entries) {
+          this.#check(entry);
+          this.#checkBlind(entry);
+        }
         break;
     }
     this.#time++;
@@ -96,6 +107,31 @@ export class Judge {
     const known = this.#regimes.get(key) ?? [];
     known.push({ time: this.#time, regime });
     this.#regimes.set(key, known);
+    const flags = this.#eptFlags.get(regime.eptrta) ?? [];
+    if (flags.at(-1)?.on !== regime.eptFlags) flags.push({ time: this.#time, on: regime.eptFlags });
+    this.#eptFlags.set(regime.eptrta, flags);
+  }
+
+  /** Whether what has been cached of this EPT since then had to set accessed and dirty flags. */
+  #hasFlags(eptrta: number, since: number): boolean {
+    const known = this.#eptFlags.get(eptrta) ?? [];
+    return known.every(({ on }, n) => on || (known[n + 1]?.time ?? Number.POSITIVE_INFINITY) <= since);
+  }
+
+  /** Each page that has become dirty stands in the log. */
+  #checkLog(logged: readonly number[]): void {
+    if (this.#running === null) return;
+    for (const at of this.#dirty.unlogged(this.#running.eptrta, logged))
+      this.#tell('dirty', `the dirty flag of the EPT entry at ${hex(at)} was set, and its page not logged`);
+  }
+
+  /** The VM that runs does not write past a clear dirty flag. */
+  #checkBlind(entry: TlbEntry): void {
+    const vm = this.#running;
+    if (vm === null || entry.eptrta !== vm.eptrta || vm.eptrta < 0) return;
+    if (!(entry.kind === 'guest-physical' || (entry.kind === 'linear' && entry.vpid === vm.vpid))) return;
+    if (this.#eptFlags.get(vm.eptrta)?.at(-1)?.on !== true || !this.#dirty.isBlind(entry)) return;
+    this.#tell('dirty', `${describe(entry)} lets writes through, though the dirty flag is clear that they should set`);
   }
 
   /** Regimes in which an entry that may exist since `time` can have been made. */
@@ -140,18 +176,22 @@ export class Judge {
   /** Null if the entry can be derived; else what is wrong with it. */
   #underivable(entry: TlbEntry, since: Since): 'translation' | 'dirty' | null {
     const { kind, eptrta, page } = entry;
-    if (kind === 'guest-physical')
-      return eptLeaves(this.#history, eptrta, page, since.ept).some(
+    const flags = eptrta >= 0 && this.#hasFlags(eptrta, since.ept);
+    if (kind === 'guest-physical') {
+      const leaves = eptLeaves(this.#history, eptrta, page, since.ept).filter(
         (l) => l.frame === entry.frame && l.rights === (entry.rights & 7) && l.shift === entry.shift,
-      )
-        ? null
-        : 'translation';
+      );
+      if (leaves.some((l) => !flags || isNoted(l, entry.dirty))) return null;
+      return leaves.length > 0 ? 'dirty' : 'translation';
+    }
     if (kind === 'ept-directory') {
       const tables: TablePointer[] = [];
       eptLeaves(this.#history, eptrta, page, since.ept, tables);
-      return tables.some((t) => t.table === entry.frame && t.rights === (entry.rights & 7) && t.level === entry.level)
-        ? null
-        : 'translation';
+      const same = tables.filter(
+        (t) => t.table === entry.frame && t.rights === (entry.rights & 7) && t.level === entry.level,
+      );
+      if (same.some((t) => !flags || t.accessed)) return null;
+      return same.length > 0 ? 'dirty' : 'translation';
     }
     let almost = false;
     for (const regime of this.#regimesSince(entry, since.guest)) {
@@ -168,8 +208,9 @@ export class Judge {
       for (const leaf of leaves) {
         if (leaf.rights !== entry.rights || (entry.global && !leaf.global)) continue;
         if (leaf.shift > entry.shift && !this.#isPiece(entry, regime, since, leaf)) continue;
-        if (!this.#leadsTo(leaf.guestFrame, leaf.shift, entry, since)) continue;
-        if (leaf.accessed && (leaf.dirty || !entry.dirty)) return null;
+        if (!this.#leadsTo(leaf.guestFrame, leaf.shift, entry, since, false)) continue;
+        const isSeen = !flags || this.#leadsTo(leaf.guestFrame, leaf.shift, entry, since, true);
+        if (isSeen && isNoted(leaf, entry.dirty)) return null;
         almost = true;
       }
     }
@@ -185,8 +226,8 @@ export class Judge {
     );
   }
 
-  /** Whether a guest frame can lead to the frame that the entry names. */
-  #leadsTo(guestFrame: number, shift: number, entry: TlbEntry, since: Since): boolean {
+  /** Whether a guest frame can lead to the frame that the entry names; `noted`: with the flags set that this sets in EPT. */
+  #leadsTo(guestFrame: number, shift: number, entry: TlbEntry, since: Since, noted: boolean): boolean {
     if (entry.eptrta < 0) return guestFrame === entry.frame && shift === entry.shift && guestFrame === entry.guestFrame;
     return eptLeaves(this.#history, entry.eptrta, guestFrame, since.ept).some((leaf) => {
       const size = Math.min(shift, leaf.shift);
@@ -194,6 +235,7 @@ export class Judge {
       return (
         size === entry.shift &&
         leaf.rights === entry.eptRights &&
+        (!noted || isNoted(leaf, entry.dirty)) &&
         leaf.frame - (leaf.frame % first) === entry.frame &&
         guestFrame - (guestFrame % first) === entry.guestFrame
       );
@@ -218,6 +260,10 @@ export class Judge {
     }
   }
 }
+
+/** Whether flags tell of accesses by an entry, `dirty`: of writes, too. */
+const isNoted = (leaf: { readonly accessed: boolean; readonly dirty: boolean }, dirty: boolean): boolean =>
+  leaf.accessed && (leaf.dirty || !dirty);
 
 function describe(entry: TlbEntry): string {
   const { kind, vpid, eptrta, page, frame, rights, eptRights, level } = entry;

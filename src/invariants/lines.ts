@@ -52,6 +52,7 @@ function parseLine(line: string, at: string): TraceEvent {
         cr3: number('cr3'),
         cr4: number('cr4'),
         nxe: boolean(e.nxe, `${at}.nxe`),
+        eptFlags: boolean(e.eptFlags, `${at}.eptFlags`),
         pdptes: list(e.pdptes, `${at}.pdptes`, 0, 8, word),
       };
     case 'flush':
@@ -66,7 +67,14 @@ function parseLine(line: string, at: string): TraceEvent {
     case 'entry':
       return { kind, vmcs: number('vmcs'), vpid: number('vpid'), eptp: word(e.eptp, `${at}.eptp`) };
     case 'exit':
-      return { kind, vmcs: number('vmcs'), reason: number('reason') };
+      return {
+        kind,
+        vmcs: number('vmcs'),
+        reason: number('reason'),
+        ...(e.logged === undefined
+          ? {}
+          : { logged: list(e.logged, `${at}.logged`, 0, 512, (page, where) => integer(page, where, 0, MOST)) }),
+      };
     case 'own':
     case 'share':
     case 'release':

@@ -3,6 +3,8 @@
 import { CR0, CR0_PG, CR3, CR4, CR4_PAE, EFER, EFER_NXE, PDPTE } from '../base/registers.ts';
 import type { TlbEvent } from '../mmu/observer.ts';
 import { PAGE_TRACKED } from '../mmu/physical-memory.ts';
+import { SECONDARY } from '../vmx/controls.ts';
+import { W_PML_ADDRESS, W_PML_INDEX } from '../vmx/words.ts';
 import { CachedTranslations } from './hardware-state.ts';
 import type { Machine } from './machine.ts';
 import { attachOwnershipPort } from './ownership-port.ts';
@@ -17,6 +19,10 @@ export interface HardwareTraceOptions {
 
 const WORDS = 1024;
 const NO_EPT = -1;
+/** Of the EPT pointer. */
+const EPT_FLAGS = 0x40;
+/** Entries of a page-modification log. */
+const LOG_ENTRIES = 512;
 
 export class HardwareTrace {
   readonly #machine: Machine;
@@ -28,6 +34,7 @@ export class HardwareTrace {
   readonly #dirty = new Set<number>();
   #regime: Regime | null = null;
   readonly #cached: CachedTranslations;
+  #logIndex = 0;
 
   constructor(machine: Machine, sink: (event: TraceEvent) => void, options: HardwareTraceOptions = {}) {
     this.#machine = machine;
@@ -92,13 +99,27 @@ export class HardwareTrace {
     const { mmu } = this.#machine.cpu;
     const eptp = mmu.eptEnabled ? mmu.eptpLow : NO_EPT;
     this.#sink({ kind: 'entry', vmcs: this.#vmcs(), vpid: mmu.vpid, eptp });
+    this.#logIndex = this.#machine.vmx?.context.words[W_PML_INDEX] ?? 0;
     if (this.#snapshots) this.snapshot();
   }
 
   #exited(reason: number): void {
     if (this.#snapshots) this.snapshot();
     else this.#catchUp();
-    this.#sink({ kind: 'exit', vmcs: this.#vmcs(), reason });
+    const logged = this.#logged();
+    this.#sink({ kind: 'exit', vmcs: this.#vmcs(), reason, ...(logged === null ? {} : { logged }) });
+  }
+
+  /** Pages that stand in the log below where it began at the entry (SDM Vol. 3, "Page-Modification Logging"); null: there is no log. */
+  #logged(): number[] | null {
+    const context = this.#machine.vmx?.context;
+    if (context === undefined || !context.secondary(SECONDARY.ENABLE_PML)) return null;
+    const { memory } = this.#machine;
+    const base = context.words[W_PML_ADDRESS] >>> 0;
+    const pages: number[] = [];
+    for (let n = this.#logIndex; n < LOG_ENTRIES && n !== context.words[W_PML_INDEX]; n = (n - 1) & 0xffff)
+      pages.push((memory.read32(base + 8 * n) >>> 12) + (memory.read32(base + 8 * n + 4) & 0xf_ffff) * 0x10_0000);
+    return pages;
   }
 
   #vmcs(): number {
@@ -115,6 +136,7 @@ export class HardwareTrace {
       cr3: S[CR3] >>> 0,
       cr4: S[CR4] >>> 0,
       nxe: (S[EFER] & EFER_NXE) !== 0,
+      eptFlags: mmu.eptEnabled && (mmu.eptpLow & EPT_FLAGS) !== 0,
       pdptes: (S[CR4] & CR4_PAE) === 0 ? [] : [...S.subarray(PDPTE, PDPTE + 8)],
     };
     if (this.#regime !== null && isSame(regime, this.#regime)) return;
@@ -148,5 +170,6 @@ const isSame = (a: Regime, b: Regime): boolean =>
   a.cr3 === b.cr3 &&
   a.cr4 === b.cr4 &&
   a.nxe === b.nxe &&
+  a.eptFlags === b.eptFlags &&
   a.pdptes.length === b.pdptes.length &&
   a.pdptes.every((word, k) => word === b.pdptes[k]);

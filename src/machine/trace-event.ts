@@ -45,6 +45,8 @@ export interface Regime {
   readonly cr4: number;
   /** IA32_EFER.NXE. */
   readonly nxe: boolean;
+  /** EPT has accessed and dirty flags (bit 6 of the EPT pointer). */
+  readonly eptFlags: boolean;
   /** The four PDPTE registers, low and high halves; empty without PAE paging. */
   readonly pdptes: readonly number[];
 }
@@ -69,7 +71,8 @@ export type TraceEvent =
     }
   /** VM entry and exit. `eptp`: low half, −1 without EPT. */
   | { readonly kind: 'entry'; readonly vmcs: number; readonly vpid: number; readonly eptp: number }
-  | { readonly kind: 'exit'; readonly vmcs: number; readonly reason: number }
+  /** `logged`: with page-modification logging, the guest-physical pages that were logged since the entry. */
+  | { readonly kind: 'exit'; readonly vmcs: number; readonly reason: number; readonly logged?: readonly number[] }
   | OwnershipChange
   /** All that is cached. */
   | { readonly kind: 'tlb'; readonly entries: readonly TlbEntry[] };

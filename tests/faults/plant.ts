@@ -34,7 +34,7 @@ export async function runPlanted(fault: PlantedFault | null, cases: number, seed
         {
           name: 'plant',
           setup({ onLoad }) {
-            onLoad({ filter: /[\\/]src[\\/].*\.ts$/ }, ({ path }) => {
+            onLoad({ filter: /[\\/](src|tests)[\\/].*\.ts$/ }, ({ path }) => {
               if (fault === null || path !== join(ROOT, 'src', fault.file)) return null;
               return { contents: planted(fault), loader: 'ts' };
             });

@@ -3,7 +3,7 @@
 
 export interface PlantedFault {
   readonly what: string;
-  /** Below src. */
+  /** From src. */
   readonly file: string;
   readonly piece: string;
   readonly instead: string;
@@ -121,6 +121,99 @@ export const PLANTED: readonly PlantedFault[] = [
     'mmu/nested.ts',
     'if (front?.find(this.root, page) && (front.rights & access) === access) {',
     'if (front?.find(this.root, page)) {',
+  ),
+  fault('EPT has no dirty flag', 'mmu/ept.ts', 'dirty: flags ? DIRTY : 0,', 'dirty: 0,'),
+  fault(
+    'reads leave the accessed flags of EPT alone',
+    'mmu/nested.ts',
+    'walker.markUsed(this.#format, bareEntries',
+    'if (write) walker.markUsed(this.#format, bareEntries',
+  ),
+  fault(
+    'a guest-physical translation lets writes through while its dirty flag is clear',
+    'mmu/nested.ts',
+    'this.wasClean = (access & WRITE) !== 0 && !this.dirty;',
+    'this.wasClean = false;',
+  ),
+  fault(
+    'a combined translation lets writes through while the dirty flag of EPT is clear',
+    'mmu/translator.ts',
+    'if (!nested.dirty) flags &= ~ENTRY_DIRTY;',
+    '',
+  ),
+  fault(
+    'a page is not written to the page-modification log',
+    'vmx/pml.ts',
+    '  x.cpu.memory.write32(at, page << 12);\n',
+    '',
+  ),
+  fault(
+    'the index of the page-modification log stays',
+    'vmx/pml.ts',
+    '  setWord(x, W.W_PML_INDEX, (index - 1) & 0xffff);\n',
+    '',
+  ),
+  fault(
+    'writes go on when the page-modification log is full',
+    'vmx/pml.ts',
+    'if (index >= ENTRIES) return false;',
+    'if (index >= ENTRIES) return true;',
+  ),
+  fault(
+    'a hypervisor clears dirty flags of EPT without INVEPT',
+    '../tests/properties/isolation/rough.ts',
+    '    vm.written.clear();\n    vm.flush();\n',
+    '    vm.written.clear();\n',
+  ),
+  // PAE paging
+  fault('NX is ignored', 'mmu/pae.ts', 'executeDisable: nxe ? XD : 0,', 'executeDisable: 0,'),
+  fault(
+    'NX of a page-directory entry is ignored',
+    'mmu/walker.ts',
+    'if ((high & format.executeDisable) !== 0)',
+    'if (level === 1 && (high & format.executeDisable) !== 0)',
+  ),
+  fault(
+    'NX of a page-directory entry is ignored where everything is accessed',
+    'mmu/settled-walk.ts',
+    '((directoryHigh | tableHigh) & executeDisable)',
+    '(tableHigh & executeDisable)',
+  ),
+  fault(
+    'rights of the directory are ignored where everything is accessed',
+    'mmu/settled-walk.ts',
+    'this.rights = ia32.rights[directory & 7] & ia32.rights[table & 7];',
+    'this.rights = ia32.rights[table & 7];',
+  ),
+  fault(
+    'PDPTEs are read again from memory for each walk',
+    'mmu/translator.ts',
+    '    const root = this.#regime.root(page);\n',
+    '    if ((this.#S[CR4] & CR4_PAE) !== 0) this.loadPointers(this.#S[CR3]);\n    const root = this.#regime.root(page);\n',
+  ),
+  fault(
+    'a change of CR4.PGE keeps the PDPTE registers',
+    'cpu/system/control-registers.ts',
+    'if (((old ^ value) & CR4_LOADS_PDPTES) !== 0) loadPdptes',
+    'if (((old ^ value) & CR4_PAE) !== 0) loadPdptes',
+  ),
+  fault(
+    'VM exit does not save the PDPTE registers',
+    'vmx/pdptes.ts',
+    'for (let k = 0; k < WORDS; k++) setWord(x, W.W_PDPTES + k, S[PDPTE + k]);',
+    '',
+  ),
+  fault(
+    'VM entry loads PDPTEs from memory',
+    'vmx/pdptes.ts',
+    'if (x.secondary(SECONDARY.ENABLE_EPT)) for (let k = 0; k < WORDS; k++) S[PDPTE + k] = x.words[W.W_PDPTES + k];\n  else ',
+    '',
+  ),
+  fault(
+    'VM exit does not save IA32_EFER',
+    'vmx/exit.ts',
+    'if ((controls & (VM_EXIT.SAVE_IA32_PAT | VM_EXIT.SAVE_IA32_EFER)) !== 0) saveGuestMsrs(x);',
+    '',
   ),
   // VMX
   fault(

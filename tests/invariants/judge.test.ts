@@ -7,10 +7,11 @@ import { beyondGrant, judge, parseTrace, toLine } from '../../src/invariants/ind
 import { Machine } from '../../src/machine/machine.ts';
 import { RootModePort } from '../../src/machine/root-mode-port.ts';
 import type { TranslationCacheOptions } from '../../src/mmu/policy.ts';
+import { SECONDARY } from '../../src/vmx/controls.ts';
 import { EXIT } from '../../src/vmx/exit-reasons.ts';
 import * as F from '../../src/vmx/fields.ts';
 import { keptLine, kernel, MIB } from '../guests/runs.ts';
-import { AT, baseline, exitReason, type World } from '../vmx/support.ts';
+import { AT, baseline, control, exitReason, type World } from '../vmx/support.ts';
 import { broken, type Watched, watch } from './world.ts';
 
 const CACHES: readonly TranslationCacheOptions[] = [{ kind: 'unlimited' }, { kind: 'stalest' }];
@@ -20,6 +21,9 @@ const PAGE = 0x20_0000;
 const MINE = 0x30_0000;
 const FOREIGN = 0x31_0000;
 const EPTP = AT.pml4 | 0x1e;
+/** Accessed and dirty flags for EPT. */
+const FLAGS = 0x40;
+const LOG = 0x4_0000;
 const guest = assemble(`
 bits 32
 org ${AT.code}
@@ -121,6 +125,40 @@ describe.each(CACHES)('a hypervisor that maps one page after another ($kind)', (
     caches.observer?.onFlush?.('inveptSingle', target);
     world.go();
     expect(broken(world.verdict())).toEqual(['revocation', 'translation']);
+  });
+
+  test('a dirty flag of EPT that is cleared without INVEPT is told: writes pass it unseen', () => {
+    for (const flush of [false, true]) {
+      const world = small(cache);
+      world.root.own(AT.vmcs, MINE >> 12);
+      world.map(MINE);
+      world.set(F.EPT_POINTER, EPTP | FLAGS);
+      world.go();
+      expect(world.root.memory.read32(AT.eptTable) & 0x300).toBe(0x300);
+      world.root.memory.write32(AT.eptTable, world.root.memory.read32(AT.eptTable) & ~0x200);
+      if (flush) world.root.invept(1, EPTP, 0);
+      world.go();
+      expect(broken(world.verdict())).toEqual(flush ? [] : ['dirty']);
+    }
+  });
+
+  test('a dirty flag of EPT that is set and not logged is told', () => {
+    const world = small(cache);
+    world.root.own(AT.vmcs, MINE >> 12);
+    world.map(MINE);
+    world.set(F.EPT_POINTER, EPTP | FLAGS);
+    control(world, F.SECONDARY_PROCESSOR_BASED_VM_EXECUTION_CONTROLS, SECONDARY.ENABLE_PML);
+    world.set(F.PML_ADDRESS, LOG);
+    world.set(F.PML_INDEX, 511);
+    world.go();
+    expect(world.verdict()).toEqual([]);
+    const exit = world.events.find((e) => e.kind === 'exit');
+    expect(exit?.logged).toContain(PAGE >> 12);
+    const forgetful = world.events.map((e) =>
+      e.kind === 'exit' ? { ...e, logged: e.logged?.filter((page) => page !== PAGE >> 12) ?? [] } : e,
+    );
+    expect(broken(judge(forgetful))).toEqual(['dirty']);
+    expect(parseTrace(world.events.map(toLine).join('\n'))).toEqual(world.events);
   });
 
   test('a dirty flag that the tables never had is told', () => {

@@ -11,7 +11,7 @@ import { CarelessGuest } from '../../models/careless-guest.ts';
 import { imageOf, OP, type Operation } from './operations.ts';
 import { MEMORY_BYTES, ORIGIN, type Places, placesOf } from './places.ts';
 import { carefulPrograms, carelessPrograms } from './programs.ts';
-import { type Action, rough } from './rough.ts';
+import { type Action, type Logging, rough } from './rough.ts';
 import { bare, bounded, emptyMachine, inVm, leftBehind, type Ran, type Runner, type Seen } from './runs.ts';
 
 /** A random case: programs, one for each VM, and what goes on around them. */
@@ -22,6 +22,7 @@ export interface Case {
   readonly programs: readonly (readonly Operation[])[];
   readonly actions: readonly Action[];
   readonly vpids: boolean;
+  readonly logging: Logging;
   /** Instructions of a turn. */
   readonly slice: number;
   readonly pager: ShadowOptions;
@@ -50,7 +51,7 @@ const caches: fc.Arbitrary<TranslationCacheOptions> = fc.oneof(
 );
 const actions: fc.Arbitrary<Action[]> = fc.array(
   fc.record({
-    kind: fc.constantFrom('unmap', 'protect', 'move', 'swap'),
+    kind: fc.constantFrom('unmap', 'protect', 'move', 'swap', 'collect'),
     vm: fc.nat(2),
     page: fc.nat(200),
     otherVm: fc.nat(2),
@@ -67,6 +68,7 @@ const casesOf = (programs: (p: Places) => fc.Arbitrary<Operation[][]>): fc.Arbit
       programs: programs(placesOf(pae)),
       actions,
       vpids: fc.boolean(),
+      logging: fc.constantFrom<Logging>('none', 'flags', 'log'),
       slice: fc.constantFrom(7, 50, 501),
       pager: fc.constantFrom(...PAGERS),
     }),
@@ -84,6 +86,9 @@ function waysOf(cache: TranslationCacheOptions): Ways {
     nested: inVm(cache, {}),
     'nested with large pages': inVm(cache, { largePages: true }),
     shadow: inVm(cache, { paging: 'shadow' }),
+    ...(cache.kind === 'unlimited'
+      ? { 'bare, unwatched': bare(cache, false), 'nested, unwatched': inVm(cache, {}, false) }
+      : {}),
   };
   ways.set(key, known);
   return known;
@@ -139,9 +144,9 @@ const restless = (program: readonly Operation[]): Operation[] =>
 const transparency: IsolationProperty = {
   name: 'several guests do not notice that a hypervisor takes pages away, protects, moves and exchanges them',
   cases: several(carefulPrograms),
-  holds({ cache, pae, programs, actions: acts, vpids }) {
+  holds({ cache, pae, programs, actions: acts, vpids, logging }) {
     const all = programs.map(restless);
-    const { seen, ends, violations, lost } = rough(all, acts, cache, vpids, pae);
+    const { seen, ends, violations, lost } = rough(all, acts, { cache, vpids, pae, logging });
     return [
       ...told('rough', violations),
       ...lost,
@@ -154,9 +159,9 @@ const transparency: IsolationProperty = {
 const confinement: IsolationProperty = {
   name: 'guests that do not flush keep to their own frames, whatever the hypervisor does with them',
   cases: several(carelessPrograms),
-  holds({ cache, pae, programs, actions: acts, vpids }) {
+  holds({ cache, pae, programs, actions: acts, vpids, logging }) {
     const all = programs.map(restless);
-    const { seen, ends, violations, lost } = rough(all, acts, cache, vpids, pae);
+    const { seen, ends, violations, lost } = rough(all, acts, { cache, vpids, pae, logging });
     return [
       ...told('rough', violations),
       ...lost,

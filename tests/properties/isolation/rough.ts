@@ -1,5 +1,6 @@
-/** A hypervisor that never leaves its guests alone: whenever one of them yields, it takes a page away, protects it, moves it, or
- *  exchanges it with another VM's. It flushes as the manual asks for and puts right what its guests run into, so none of them may notice. */
+/** A hypervisor that never leaves its guests alone: whenever one of them yields, it takes a page away, protects it, moves it, exchanges it
+ *  with another VM's, or copies what has been written since it did so last. It flushes as the manual asks for and puts right what its guests
+ *  run into, so none of them may notice. */
 import { EAX, ESP } from '../../../src/base/registers.ts';
 import { Judge, type Violation } from '../../../src/invariants/index.ts';
 import { HardwareTrace } from '../../../src/machine/hardware-trace.ts';
@@ -15,18 +16,28 @@ import { CONTEXTS, leftBehind, type Seen } from './runs.ts';
 
 /** What to do to one page of one VM; `other`: another VM's page, or nothing. */
 export interface Action {
-  readonly kind: 'unmap' | 'protect' | 'move' | 'swap';
+  readonly kind: 'unmap' | 'protect' | 'move' | 'swap' | 'collect';
   readonly vm: number;
   readonly page: number;
   readonly otherVm: number;
   readonly otherPage: number;
 }
 
+/** How it learns of writes: not at all, by the dirty flags of EPT, or by the page-modification log. */
+export type Logging = 'none' | 'flags' | 'log';
+
+export interface RoughOptions {
+  readonly cache: TranslationCacheOptions;
+  readonly vpids: boolean;
+  readonly pae: boolean;
+  readonly logging: Logging;
+}
+
 export interface RoughResult {
   readonly seen: readonly Seen[];
   readonly ends: readonly string[];
   readonly violations: readonly Violation[];
-  /** Writes to protected pages that did not exit. */
+  /** Writes to protected pages that did not exit, and those that no flag and no log told of. */
   readonly lost: readonly string[];
 }
 
@@ -35,6 +46,11 @@ const FIRST_FREE = 0x200;
 const POISON = 0xdd;
 const MOST_EXITS = 3000;
 const WRITE_BACK = 6 << 3;
+/** Of an EPT entry, and of the EPT pointer. */
+const DIRTY = 0x200;
+const EPT_FLAGS = 0x40;
+/** Where the log begins, so near to its end that it fills up. */
+const LOG_START = 3;
 /** Pages of a guest that exist: low ones, kernel to stacks. */
 export const GUEST_PAGES: readonly number[] = [0, 1, 2, 3, ...Array.from({ length: 0x42 }, (_, k) => 0x100 + k)];
 
@@ -43,6 +59,8 @@ interface Page {
   contents: Uint8Array | null;
   /** What a protected page holds, as it must stay until a write has exited. */
   guarded: Uint8Array | null;
+  /** What it held when writes to it were looked for last. */
+  copy: Uint8Array;
 }
 
 class RoughVm {
@@ -51,29 +69,37 @@ class RoughVm {
   readonly pointer: number;
   readonly vpid: number;
   readonly table: number;
+  /** Address of the page-modification log, 0 if there is none. */
+  readonly log: number;
+  readonly logging: Logging;
+  /** Pages that were written since their copies were made, as far as is known. */
+  readonly written = new Set<number>();
   readonly pages = new Map<number, Page>();
   readonly registers = new Int32Array(8);
   cr2 = 0;
   launched = false;
   end = '';
 
-  constructor(world: World, frame: () => number, image: Uint8Array, vpid: number) {
+  constructor(world: World, frame: () => number, image: Uint8Array, vpid: number, logging: Logging) {
     const { root } = world;
     const { memory } = root;
     this.world = world;
     this.vpid = vpid;
-    const [vmcs, top, pointers, directory, table] = [frame(), frame(), frame(), frame(), frame()].map((f) => f * 4096);
-    for (const at of [vmcs, top, pointers, directory, table]) memory.fill(at, 4096, 0);
+    const own = Array.from({ length: 6 }, () => frame() * 4096);
+    for (const at of own) memory.fill(at, 4096, 0);
+    const [vmcs, top, pointers, directory, table, log] = own;
+    this.log = logging === 'log' ? log : 0;
+    this.logging = logging;
     this.vmcs = vmcs;
     this.table = table;
-    this.pointer = top | 0x1e;
+    this.pointer = top | 0x1e | (logging === 'none' ? 0 : EPT_FLAGS);
     memory.write32(top, pointers | 7);
     memory.write32(pointers, directory | 7);
     memory.write32(directory, table | 7);
     for (const page of GUEST_PAGES) {
       const f = frame();
       memory.fill(f * 4096, 4096, 0);
-      this.pages.set(page, { frame: f, contents: null, guarded: null });
+      this.pages.set(page, { frame: f, contents: null, guarded: null, copy: new Uint8Array() });
       this.map(page, f, 7);
       root.own(vmcs, f);
     }
@@ -81,6 +107,7 @@ class RoughVm {
       const host = this.pages.get((ORIGIN + at) >> 12)?.frame ?? 0;
       memory.writeBytes(host * 4096, image.subarray(at, Math.min(image.length, at + 4096)));
     }
+    for (const page of this.pages.values()) page.copy = memory.readBytes(page.frame * 4096, 4096);
     memory.write32(vmcs, memory.read32(AT.vmcs));
     root.vmclear(vmcs);
     root.vmptrld(vmcs);
@@ -92,6 +119,9 @@ class RoughVm {
     control(world, secondary, SECONDARY.ENABLE_VPID, vpid !== 0);
     control(world, F.VM_ENTRY_CONTROLS, VM_ENTRY.LOAD_IA32_EFER);
     control(world, F.VM_EXIT_CONTROLS, VM_EXIT.SAVE_IA32_EFER | VM_EXIT.LOAD_IA32_EFER);
+    control(world, secondary, SECONDARY.ENABLE_PML, logging === 'log');
+    world.set(F.PML_ADDRESS, this.log);
+    world.set(F.PML_INDEX, LOG_START);
     world.set(F.GUEST_CR0, 0x31);
     world.set(F.CR0_GUEST_HOST_MASK, 0x20);
     world.set(F.GUEST_CR3, 0);
@@ -102,12 +132,34 @@ class RoughVm {
     root.invept(1, this.pointer, 0);
   }
 
+  /** Maps a page, or takes it away. What its entry told of writes is kept. */
   map(page: number, frame: number, rights: number): void {
+    if (this.isDirty(page)) this.written.add(page);
     this.world.root.memory.write32(this.table + page * 8, rights === 0 ? 0 : (frame << 12) | rights | WRITE_BACK);
   }
 
   rights(page: number): number {
     return this.world.root.memory.read32(this.table + page * 8) & 7;
+  }
+
+  isDirty(page: number): boolean {
+    return this.logging === 'flags' && (this.world.root.memory.read32(this.table + page * 8) & DIRTY) !== 0;
+  }
+
+  /** Clears the dirty flag of a page; the flush is due. */
+  clean(page: number): void {
+    const { memory } = this.world.root;
+    memory.write32(this.table + page * 8, memory.read32(this.table + page * 8) & ~DIRTY);
+  }
+
+  /** Takes what is in the log; the VMCS is current. */
+  drain(): void {
+    if (this.log === 0) return;
+    const { root, get, set } = this.world;
+    const index = get(F.PML_INDEX) & 0xffff;
+    for (let n = index === 0xffff ? 0 : index + 1; n <= LOG_START; n++)
+      this.written.add(root.memory.read32(this.log + 8 * n) >>> 12);
+    set(F.PML_INDEX, LOG_START);
   }
 
   flush(): void {
@@ -149,15 +201,15 @@ class Arena {
 export function rough(
   programs: readonly (readonly Operation[])[],
   actions: readonly Action[],
-  translationCache: TranslationCacheOptions,
-  vpids: boolean,
-  pae: boolean,
+  { cache, vpids, pae, logging }: RoughOptions,
 ): RoughResult {
-  const { world, judge, trace } = arena(translationCache).begin();
+  const { world, judge, trace } = arena(cache).begin();
   const { root } = world;
   const free = Array.from({ length: HOST_BYTES / 4096 - FIRST_FREE }, (_, k) => HOST_BYTES / 4096 - 1 - k);
   const frame = (): number => free.pop() ?? 0;
-  const vms = programs.map((program, n) => new RoughVm(world, frame, imageOf(program, pae), vpids ? n + 1 : 0));
+  const vms = programs.map(
+    (program, n) => new RoughVm(world, frame, imageOf(program, pae), vpids ? n + 1 : 0, logging),
+  );
   const hypervisor = new Rough(world, vms, free);
   let next = 0;
   for (let exits = 0; exits < MOST_EXITS; exits++) {
@@ -166,6 +218,7 @@ export function rough(
     if (vm === undefined) break;
     if (hypervisor.turn(vm) === 'yield' && next < actions.length) hypervisor.act(actions[next++]);
   }
+  for (const vm of vms) hypervisor.collect(vm);
   trace.snapshot();
   const seen = vms.map((vm) => {
     return leftBehind(placesOf(pae), (at) => {
@@ -205,6 +258,7 @@ class Rough {
     for (let r = EAX; r < 8; r++) if (r !== ESP) vm.registers[r] = root.getRegister(r);
     vm.cr2 = root.getCr2();
     this.#look(vm);
+    vm.drain();
     const reason = get(F.EXIT_REASON);
     if (reason === EXIT.IO_INSTRUCTION) {
       const port = get(F.EXIT_QUALIFICATION) >>> 16;
@@ -212,7 +266,8 @@ class Rough {
       if (port === 0x604) vm.end = 'power-off';
       return port === 0xe8 ? 'yield' : 'other';
     }
-    if (reason !== EXIT.EPT_VIOLATION || !this.#repair(vm, get(F.GUEST_PHYSICAL_ADDRESS) >>> 12)) {
+    const isViolation = reason === EXIT.EPT_VIOLATION && this.#repair(vm, get(F.GUEST_PHYSICAL_ADDRESS) >>> 12);
+    if (!isViolation && reason !== EXIT.PML_FULL) {
       vm.end = `exit ${reason} at ${get(F.GUEST_RIP).toString(16)}`;
       return 'other';
     }
@@ -252,9 +307,32 @@ class Rough {
     }
   }
 
+  /** Copies every page that was written since the last time, as somebody does who moves a VM elsewhere. The others must be as they were. */
+  collect(vm: RoughVm): void {
+    if (vm.logging === 'none') return;
+    const { memory } = this.#world.root;
+    for (const [number, page] of vm.pages) {
+      const now = page.contents ?? memory.readBytes(page.frame * 4096, 4096);
+      if (vm.isDirty(number)) vm.written.add(number);
+      if (vm.written.has(number)) {
+        page.copy = now;
+        if (page.contents === null) vm.clean(number);
+      } else if (Buffer.compare(now, page.copy) !== 0) {
+        this.lost.push(`page ${number.toString(16)} was written, and nothing told of it`);
+        page.copy = now;
+      }
+    }
+    vm.written.clear();
+    vm.flush();
+  }
+
   act(action: Action): void {
     const { root } = this.#world;
     const vm = this.#vms[action.vm % this.#vms.length];
+    if (action.kind === 'collect') {
+      this.collect(vm);
+      return;
+    }
     const number = GUEST_PAGES[action.page % GUEST_PAGES.length];
     const page = vm.pages.get(number);
     if (page === undefined || page.contents !== null) return;

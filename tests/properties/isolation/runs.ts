@@ -52,24 +52,24 @@ export function leftBehind(places: Places, read: (guestPhysical: number) => numb
   };
 }
 
-/** The bare machine. */
-export function bare(translationCache: TranslationCacheOptions): Runner {
-  let made: { machine: Machine; trace: HardwareTrace; initial: MachineState } | null = null;
+/** The bare machine. Where nobody judges, the memory unit goes shorter ways. */
+export function bare(translationCache: TranslationCacheOptions, isJudged = true): Runner {
+  let made: { machine: Machine; trace: HardwareTrace | null; initial: MachineState } | null = null;
   let judge = new Judge();
   return (program, pae) => {
     if (made === null) {
       const machine = new Machine({ memory: MEMORY_BYTES, contexts: CONTEXTS, translationCache });
-      const trace = new HardwareTrace(machine, (event) => judge.add(event));
+      const trace = isJudged ? new HardwareTrace(machine, (event) => judge.add(event)) : null;
       machine.load(Uint8Array.of(0xf4), { load: ORIGIN });
       made = { machine, trace, initial: machine.save() };
     }
     const { machine, trace, initial } = made;
     machine.restore(initial);
     judge = new Judge();
-    trace.restart();
+    trace?.restart();
     machine.memory.writeBytes(ORIGIN, imageOf(program, pae));
     const end = machine.run({ maxInstructions: MOST }).kind;
-    trace.snapshot();
+    trace?.snapshot();
     return { end, ...leftBehind(placesOf(pae), (at) => machine.memory.read32(at)), violations: judge.violations };
   };
 }
@@ -78,14 +78,16 @@ export function bare(translationCache: TranslationCacheOptions): Runner {
 export function inVm(
   translationCache: TranslationCacheOptions,
   config: Pick<VmConfig, 'largePages' | 'paging'>,
+  isJudged = true,
 ): Runner {
-  let made: { hypervisor: Hypervisor; vm: Vm; judge: Judge; trace: HardwareTrace; initial: VmState } | null = null;
+  let made: { hypervisor: Hypervisor; vm: Vm; judge: Judge; trace: HardwareTrace | null; initial: VmState } | null =
+    null;
   let count = 0;
   return (program, pae) => {
     if (made === null || ++count % PROGRAMS === 0) {
       const machine = new Machine({ memory: 0x60_0000, contexts: CONTEXTS, translationCache });
       const judge = new Judge();
-      const trace = new HardwareTrace(machine, (event) => judge.add(event));
+      const trace = isJudged ? new HardwareTrace(machine, (event) => judge.add(event)) : null;
       const hypervisor = new Hypervisor(new RootModePort(machine));
       const image = Uint8Array.of(0xf4);
       const vm = hypervisor.createVm({ memory: MEMORY_BYTES, image, load: ORIGIN, ...config });
@@ -96,7 +98,7 @@ export function inVm(
     vm.memory.writeBytes(ORIGIN, imageOf(program, pae));
     const before = judge.violations.length;
     hypervisor.run(bounded(MOST));
-    trace.snapshot();
+    trace?.snapshot();
     return {
       end: vm.stopReason?.kind ?? 'limit',
       ...leftBehind(placesOf(pae), (at) => vm.memory.read32(at)),
