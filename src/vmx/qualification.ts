@@ -68,7 +68,10 @@ function io(q: number): Qualification {
   };
 }
 
-function eptViolation(q: number): Qualification {
+/** Bits 11:9, "advanced VM-exit information": what the guest's own tables say of the linear address. */
+const LINEAR_RIGHTS = 0xe00;
+
+function eptViolation(q: number, advanced: boolean): Qualification {
   const access = chosen([
     [bit(q, 0), 'read'],
     [bit(q, 1), 'write'],
@@ -79,9 +82,21 @@ function eptViolation(q: number): Qualification {
   const translation = bit(q, 8);
   const nmiUnblocking = bit(q, 12);
   const what = !linearValid ? 'no linear address' : translation ? 'final address' : 'guest paging structure';
+  const user = bit(q, 9);
+  const writable = bit(q, 10);
+  const executable = !bit(q, 11);
+  const tells = advanced && linearValid && translation;
+  const rights = ` of a ${user ? 'user' : 'supervisor'} page, ${writable ? 'writable' : 'read-only'}${executable ? '' : ', execute-disable'}`;
   return {
-    text: `${access}, EPT allows ${allowed}, ${what}${nmiUnblocking ? ', NMIs unblocked by IRET' : ''}`,
-    parts: { access, allowed, linearValid, translation, nmiUnblocking },
+    text: `${access}, EPT allows ${allowed}, ${what}${tells ? rights : ''}${nmiUnblocking ? ', NMIs unblocked by IRET' : ''}`,
+    parts: {
+      access,
+      allowed,
+      linearValid,
+      translation,
+      nmiUnblocking,
+      ...(tells ? { user, writable, executable } : {}),
+    },
   };
 }
 
@@ -112,8 +127,13 @@ const displacement = (q: number): Qualification => ({
 });
 const nothing: Qualification = { text: '', parts: {} };
 
-/** Takes an exit qualification apart. `reason`: the exit-reason field, flags included. */
-export function decodeQualification(reason: number, qualification: number): Qualification {
+/** Takes an exit qualification apart. `reason`: the exit-reason field, flags included. `advanced`: the processor has advanced information
+ *  for EPT violations; where nobody knows, bits that are set tell. */
+export function decodeQualification(
+  reason: number,
+  qualification: number,
+  advanced: boolean = (qualification & LINEAR_RIGHTS) !== 0,
+): Qualification {
   const q = qualification;
   switch (reason & 0xffff) {
     case EXIT.EXCEPTION_OR_NMI:
@@ -137,7 +157,7 @@ export function decodeQualification(reason: number, qualification: number): Qual
     case EXIT.APIC_WRITE:
       return { text: `offset ${hex(q & 0xfff, 3)}`, parts: { offset: q & 0xfff } };
     case EXIT.EPT_VIOLATION:
-      return eptViolation(q);
+      return eptViolation(q, advanced);
     case EXIT.ENTRY_FAILURE_GUEST_STATE:
       return { text: GUEST_STATE_FAILURES[q] ?? '', parts: { failure: q >>> 0 } };
     case EXIT.ENTRY_FAILURE_MSR_LOADING:

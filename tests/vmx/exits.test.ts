@@ -303,7 +303,7 @@ describe('EPT', () => {
     world.root.setRegister(ESI, AT.stack + 0x10);
     expect(play(world, 0x40, 0x89, 0x06)).toBe(EXIT.EPT_VIOLATION); // inc eax; mov [esi], eax
     expect(qualification(world)).toBe(2 | (5 << 3) | 0x80 | 0x100 | 0x400);
-    expect(text(world)).toBe('write, EPT allows R-X, final address');
+    expect(text(world)).toBe('write, EPT allows R-X, final address of a supervisor page, writable');
     expect(world.get(F.GUEST_PHYSICAL_ADDRESS)).toBe(AT.stack + 0x10);
     expect(world.get(F.GUEST_LINEAR_ADDRESS)).toBe(AT.stack + 0x10);
     expect(world.get(F.GUEST_RIP)).toBe(AT.code + 1);

@@ -15,6 +15,13 @@ test.each([
   [EXIT.IO_INSTRUCTION, 0x03f8_0000, 'OUT 8 bits, port 03F8h'],
   [EXIT.IO_INSTRUCTION, 0x01f0_0039, 'REP INS 16 bits, port 01F0h'],
   [EXIT.EPT_VIOLATION, 0x0000_0184, 'fetch, EPT allows ---, final address'],
+  [EXIT.EPT_VIOLATION, 0x0000_0382, 'write, EPT allows ---, final address of a user page, read-only'],
+  [
+    EXIT.EPT_VIOLATION,
+    0x0000_0da9,
+    'read, EPT allows R-X, final address of a supervisor page, writable, execute-disable',
+  ],
+  [EXIT.EPT_VIOLATION, 0x0000_0e81, 'read, EPT allows ---, guest paging structure'],
   [EXIT.EPT_VIOLATION, 0x0000_008b, 'read write, EPT allows R--, guest paging structure'],
   [EXIT.INVLPG, 0xc000_1000 | 0, 'linear address C000_1000h'],
   [EXIT.HLT, 0, ''],

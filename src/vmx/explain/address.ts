@@ -11,6 +11,10 @@ export interface WalkRegime extends EntryRules {
   readonly eptp: U64 | null;
   /** The four PDPTE registers of PAE paging; without them they are read from the table at CR3. */
   readonly pdptes?: readonly U64[];
+  /** EFLAGS.AC, which lifts what CR4.SMAP forbids. @defaultValue false */
+  readonly ac?: boolean;
+  /** EPT violations tell what the guest's tables say of the linear address. @defaultValue false */
+  readonly advancedInformation?: boolean;
 }
 
 export type WalkAccess = 'read' | 'write' | 'fetch';
@@ -32,7 +36,7 @@ export interface AddressExplanation {
   readonly outcome: 'translated' | 'page fault' | 'EPT violation' | 'EPT misconfiguration' | 'no memory';
   /** Why the walk stopped. */
   readonly why: string;
-  /** Error code of the page fault, qualification of the EPT violation (bits 8:0); 0 otherwise. */
+  /** Error code of the page fault, qualification of the EPT violation (bits 11:0); 0 otherwise. */
   readonly code: number;
   readonly guestPhysical: number | null;
   readonly hostPhysical: number | null;
@@ -51,6 +55,11 @@ const CR0_PG = 1 << 31;
 const CR4_PSE = 1 << 4;
 const CR4_PAE = 1 << 5;
 const CR4_SMEP = 1 << 20;
+const CR4_SMAP = 1 << 21;
+/** Qualification of an EPT violation: user page, writable, execute-disable. */
+const LINEAR_USER = 0x200;
+const LINEAR_WRITABLE = 0x400;
+const LINEAR_EXECUTE_DISABLE = 0x800;
 
 interface Request {
   readonly linear?: number;
@@ -59,7 +68,8 @@ interface Request {
   readonly user?: boolean;
 }
 
-/** Explains a linear address, or a guest-physical one. Rules about SMAP, protection keys and shadow stacks are left out. */
+/** Explains a linear address, or a guest-physical one. Supervisor accesses are taken for explicit ones, which EFLAGS.AC
+ *  frees of SMAP; protection keys and shadow stacks are left out. */
 export function explainAddress(memory: WalkMemory, regime: WalkRegime, request: Request): AddressExplanation {
   return new Walk(memory, regime, request.access ?? 'read', request.user ?? false).explain(request);
 }
@@ -88,6 +98,8 @@ class Walk {
   readonly #lines: string[] = [];
   #guestPhysical: number | null = null;
   #hasLinear = false;
+  /** What the guest's tables say of the linear address, as an EPT violation tells it. */
+  #linearRights = LINEAR_USER | LINEAR_WRITABLE;
 
   constructor(memory: WalkMemory, regime: WalkRegime, access: WalkAccess, user: boolean) {
     this.#memory = memory;
@@ -132,6 +144,7 @@ class Walk {
       this.#lines.push(`  paging is off: ${name} ${hex(linear)}`);
       return linear;
     }
+    this.#tellRules();
     const kind: TableKind = (cr4 & CR4_PAE) !== 0 ? 'PAE' : '32-bit';
     const indexBits = kind === 'PAE' ? 9 : 10;
     const entryBytes = kind === 'PAE' ? 8 : 4;
@@ -181,14 +194,33 @@ class Walk {
     throw new Stopped('page fault', why, bits | (this.#access === 'write' ? 2 : 0) | (this.#user ? 4 : 0) | fetch);
   }
 
+  /** What keeps a supervisor from pages of users. */
+  #tellRules(): void {
+    const { cr4, ac } = this.#regime;
+    if (this.#user) return;
+    if (this.#access === 'fetch') {
+      if ((cr4 & CR4_SMEP) !== 0) this.#lines.push('  CR4.SMEP is 1: no execution from user pages');
+    } else if ((cr4 & CR4_SMAP) !== 0) {
+      const effect = ac === true ? 'EFLAGS.AC is 1 and lets it through' : 'EFLAGS.AC is 0: no access to user pages';
+      this.#lines.push(`  CR4.SMAP is 1, ${effect}`);
+    }
+  }
+
   #checkRights(seen: readonly EntryMeaning[]): void {
+    const { cr0, cr4, ac } = this.#regime;
     const user = seen.every((m) => m.user);
-    const protects = (this.#regime.cr0 & CR0_WP) !== 0;
+    const writable = seen.every((m) => m.writable);
+    const executable = seen.every((m) => m.executable);
+    const protects = (cr0 & CR0_WP) !== 0;
+    this.#linearRights =
+      (user ? LINEAR_USER : 0) | (writable ? LINEAR_WRITABLE : 0) | (executable ? 0 : LINEAR_EXECUTE_DISABLE);
     if (this.#user && !user) this.#fault('a supervisor page, and the access is a user access', 1);
-    if (this.#access === 'write' && !seen.every((m) => m.writable) && (this.#user || protects))
+    if (this.#access !== 'fetch' && !this.#user && user && (cr4 & CR4_SMAP) !== 0 && ac !== true)
+      this.#fault('a user page, CR4.SMAP is 1 and EFLAGS.AC is 0', 1);
+    if (this.#access === 'write' && !writable && (this.#user || protects))
       this.#fault(`not writable${this.#user ? '' : ', and CR0.WP is 1'}`, 1);
     if (this.#access !== 'fetch') return;
-    if (!seen.every((m) => m.executable)) this.#fault('execution is disabled (bit 63)', 1);
+    if (!executable) this.#fault('execution is disabled (bit 63)', 1);
     if (!this.#user && user && (this.#regime.cr4 & CR4_SMEP) !== 0) this.#fault('a user page, and CR4.SMEP is 1', 1);
   }
 
@@ -227,7 +259,8 @@ class Walk {
       if (meaning.fault !== '')
         throw this.#stopAt(guestPhysical, 'EPT misconfiguration', `${place}: ${meaning.fault}`, 0);
       rights &= value.lo & 7;
-      const code = access | (rights << 3) | (linear ? 0x80 : 0) | (linear && final ? 0x100 : 0);
+      const told = linear && final ? 0x100 | (this.#regime.advancedInformation ? this.#linearRights : 0) : 0;
+      const code = access | (rights << 3) | (linear ? 0x80 : 0) | told;
       if (!meaning.present) throw this.#stopAt(guestPhysical, 'EPT violation', `${place}: not present`, code & ~0x38);
       if (!meaning.leaf) {
         table = meaning.address;

@@ -1,5 +1,6 @@
 /** `explainExit`: the VM-exit information fields in words (SDM Vol. 3, "VM-Exit Information Fields", "Basic VM-Exit Information"). */
 import { hex } from '../../base/int.ts';
+import { EPT_CAP } from '../capabilities.ts';
 import { EXIT, exitReasonName, exitReasonText } from '../exit-reasons.ts';
 import * as F from '../fields.ts';
 import { decodeQualification, interruptionText, type QualificationPart } from '../qualification.ts';
@@ -102,7 +103,8 @@ export function explainExit(image: VmcsImage): ExitExplanation {
   const isEvent = reason === EXIT.EXCEPTION_OR_NMI || reason === EXIT.EXTERNAL_INTERRUPT;
   const errorCode = image.low(F.VM_EXIT_INTERRUPTION_ERROR_CODE);
   const vectoring = image.low(F.IDT_VECTORING_INFORMATION);
-  const decoded = qualificationOf(whole, value, info, errorCode);
+  const advanced = (image.capabilities.eptVpid.lo & EPT_CAP.ADVANCED_INFORMATION) !== 0;
+  const decoded = qualificationOf(whole, value, info, errorCode, advanced);
   const { parts } = decoded;
   const stringIo = reason === EXIT.IO_INSTRUCTION && parts.string === true;
   const isEpt = reason === EXIT.EPT_VIOLATION || reason === EXIT.EPT_MISCONFIGURATION;
@@ -131,9 +133,9 @@ export function explainExit(image: VmcsImage): ExitExplanation {
   return { ...result, text: exitText(whole, result) };
 }
 
-function qualificationOf(whole: number, q: number, info: number, errorCode: number) {
+function qualificationOf(whole: number, q: number, info: number, errorCode: number, advanced: boolean) {
   if ((whole & 0xffff) !== EXIT.EXCEPTION_OR_NMI || info >= 0 || ((info >>> 8) & 7) !== 3)
-    return decodeQualification(whole, q);
+    return decodeQualification(whole, q, advanced);
   if ((info & 0xff) === PAGE_FAULT)
     return { text: `linear address ${hex(q)}, ${pageFaultText(errorCode)}`, parts: { linear: q } };
   if ((info & 0xff) === DEBUG_EXCEPTION) {

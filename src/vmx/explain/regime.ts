@@ -7,6 +7,7 @@ import type { WalkMemory, WalkRegime } from './address.ts';
 import type { VmcsImage } from './image.ts';
 
 const CR4_PAE = 1 << 5;
+const FLAG_AC = 1 << 18;
 /** GUEST_IA32_EFER and its bit NXE, for processors that have them. */
 const GUEST_IA32_EFER = 0x2806;
 const NXE = 1 << 11;
@@ -36,6 +37,8 @@ export function guestRegime(image: VmcsImage): WalkRegime {
     nxe: (pair(GUEST_IA32_EFER).lo & NXE) !== 0,
     executeOnly: (offered & EPT_CAP.EXECUTE_ONLY) !== 0,
     pages1g: (offered & EPT_CAP.PAGES_1G) !== 0,
+    advancedInformation: (offered & EPT_CAP.ADVANCED_INFORMATION) !== 0,
+    ac: (image.low(F.GUEST_RFLAGS) & FLAG_AC) !== 0,
   };
 }
 

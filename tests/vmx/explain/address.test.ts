@@ -90,7 +90,7 @@ describe('where a walk stops', () => {
       steps(0x40_0010, write);
       expect(world.get(F.EXIT_REASON)).toBe(48);
       expect(explained.guestPhysical).toBe(world.get(F.GUEST_PHYSICAL_ADDRESS));
-      expect(explained.code).toBe(world.get(F.EXIT_QUALIFICATION) & 0x1ff);
+      expect(explained.code).toBe(world.get(F.EXIT_QUALIFICATION));
       world.root.memory.write32(AT.eptTable + 8 * (page >> 12), page | 0x37);
       world.root.vmclear(AT.vmcs);
       world.root.vmptrld(AT.vmcs);
@@ -113,6 +113,26 @@ describe('where a walk stops', () => {
     expect(explain(0x40_1000, 'read', true).outcome).toBe('translated');
     world.root.memory.write32(AT.directory + 8, 0x2083);
     expect(explain(0x80_0000)).toMatchObject({ outcome: 'page fault', code: 9 });
+  });
+
+  test('SMEP and SMAP are named, where they stop a supervisor and where EFLAGS.AC lifts SMAP', () => {
+    world.set(F.GUEST_CR4, 0x30_2010);
+    const smap = explain(0x40_1000);
+    expect(smap).toMatchObject({
+      outcome: 'page fault',
+      code: 1,
+      why: 'a user page, CR4.SMAP is 1 and EFLAGS.AC is 0',
+    });
+    expect(smap.text).toContain('  CR4.SMAP is 1, EFLAGS.AC is 0: no access to user pages');
+    const smep = explain(0x40_1000, 'fetch');
+    expect(smep).toMatchObject({ outcome: 'page fault', code: 17, why: 'a user page, and CR4.SMEP is 1' });
+    expect(smep.text).toContain('  CR4.SMEP is 1: no execution from user pages');
+    expect(explain(0x40_0000).outcome).toBe('translated'); // a supervisor page
+    expect(explain(0x40_1000, 'read', true).outcome).toBe('translated');
+    world.set(F.GUEST_RFLAGS, 0x4_0002);
+    const lifted = explain(0x40_1000);
+    expect(lifted.outcome).toBe('translated');
+    expect(lifted.text).toContain('  CR4.SMAP is 1, EFLAGS.AC is 1 and lets it through');
   });
 
   test('tables outside memory', () => {

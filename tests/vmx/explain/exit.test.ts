@@ -1,6 +1,7 @@
 /** Exits in words: values by hand from the tables of the manual's chapter on VM exits. */
 import { expect, test } from 'vitest';
-import { vmxCapabilities } from '../../../src/vmx/capabilities.ts';
+import { eptModel } from '../../../src/cpu/model.ts';
+import { modelCapabilities, vmxCapabilities } from '../../../src/vmx/capabilities.ts';
 import { EXIT } from '../../../src/vmx/exit-reasons.ts';
 import { explainExit } from '../../../src/vmx/explain/exit.ts';
 import { imageOfObject } from '../../../src/vmx/explain/image.ts';
@@ -55,6 +56,15 @@ test('an EPT violation during the delivery of an interrupt', () => {
     length: null,
     entryFailed: false,
   });
+});
+
+test('an EPT violation tells what the guest allows, on processors that record it', () => {
+  const fields = { EXIT_REASON: 48, EXIT_QUALIFICATION: 0x182 };
+  expect(explain(fields).qualification.text).toBe(
+    'write, EPT allows ---, final address of a supervisor page, read-only',
+  );
+  const older = explainExit(imageOfObject(fields, modelCapabilities(eptModel)));
+  expect(older.qualification.text).toBe('write, EPT allows ---, final address');
 });
 
 test('a failed entry', () => {

@@ -43,6 +43,8 @@ test(`${CASES} random walks stop where a guest's access stops, and say why`, () 
     const eptFlags = next(2) === 1;
     if (eptFlags) world.set(F.EPT_POINTER, AT.pml4 | 0x5e);
     world.set(F.GUEST_CR0, protects ? 0x8001_0031 : 0x8000_0031);
+    if (next(3) === 0) world.set(F.GUEST_CR4, 0x30_2010); // SMEP, SMAP
+    if (next(2) === 0) world.set(F.GUEST_RFLAGS, 0x4_0002); // AC
     root.memory.write32(AT.eptDirectory, AT.eptTable | 7);
     for (let page = 0; page < 512; page++) root.memory.write32(AT.eptTable + 8 * page, (page << 12) | 0x37);
     /** Bits that make entries interesting, mostly the usual ones. */
@@ -76,7 +78,7 @@ test(`${CASES} random walks stop where a guest's access stops, and say why`, () 
       reason === 12
         ? ['translated', 0, null]
         : reason === 48
-          ? ['EPT violation', world.get(F.EXIT_QUALIFICATION) & 0x1ff, world.get(F.GUEST_PHYSICAL_ADDRESS)]
+          ? ['EPT violation', world.get(F.EXIT_QUALIFICATION), world.get(F.GUEST_PHYSICAL_ADDRESS)]
           : reason === 49
             ? ['EPT misconfiguration', 0, world.get(F.GUEST_PHYSICAL_ADDRESS)]
             : ['page fault', world.get(F.VM_EXIT_INTERRUPTION_ERROR_CODE), null];
