@@ -1,11 +1,15 @@
 import { expect, test } from 'vitest';
 import { EXIT } from '../../src/vmx/exit-reasons.ts';
 import { FIELDS } from '../../src/vmx/field-table.ts';
-import { conformanceDocument } from './conformance/document.ts';
+import { conformanceDocument, unexplained } from './conformance/document.ts';
 import { MANUAL_EXITS, MANUAL_FIELDS } from './conformance/manual.ts';
 
 test('docs/vmx-conformance.md says what is there (npm run docs writes it)', async () => {
   await expect(conformanceDocument()).toMatchFileSnapshot('../../docs/vmx-conformance.md');
+});
+
+test('what is absent is absent for a reason', () => {
+  expect(unexplained()).toEqual([]);
 });
 
 test("the code has no field and no exit that the manual's lists do not have, under the same numbers", () => {
