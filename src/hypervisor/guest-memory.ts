@@ -15,7 +15,11 @@ export class GuestMemory implements ImageMemory {
   /** Told after each write that the hypervisor makes: address inside one page, or a run of pages, and bytes. */
   onWrite: ((address: GuestPhysical, bytes: number) => void) | null = null;
   /** 2-MiB pages among them. */
-  largePages = 0;
+  get largePages(): number {
+    return this.#large.size;
+  }
+  /** First guest frames of those. */
+  readonly #large = new Set<number>();
 
   /** Takes `bytes` from `frames` for `owner` and maps them in `ept`, if there is one. */
   constructor(
@@ -43,7 +47,7 @@ export class GuestMemory implements ImageMemory {
       if (large >= 0) {
         ept?.mapLarge(page, large);
         for (let i = 0; i < LARGE_FRAMES; i++) this.#frames[page + i] = large + i;
-        this.largePages++;
+        this.#large.add(page);
         page += LARGE_FRAMES;
       } else {
         const end = largePages ? Math.min(pages, page + LARGE_FRAMES) : pages;
@@ -65,6 +69,11 @@ export class GuestMemory implements ImageMemory {
   toHost(address: GuestPhysical): HostPhysical {
     if (address < 0 || address >= this.bytes) return -1;
     return this.#frames[Math.floor(address / FRAME_BYTES)] * FRAME_BYTES + (address % FRAME_BYTES);
+  }
+
+  /** Where 512 frames of the guest from a 2-MiB boundary on lie in the host, −1 if not side by side on such a boundary. */
+  largeHost(guestFrame: number): HostPhysical {
+    return this.#large.has(guestFrame) ? this.toHost(guestFrame * FRAME_BYTES) : -1;
   }
 
   /** The doubleword at an address inside one page; all ones where there is no memory. */

@@ -104,7 +104,7 @@ export class Hypervisor {
       const controls = this.#controlsFor(paging);
       const hasEpt = paging === 'nested' || controls.real !== null;
       const ept = hasEpt ? new EptBuilder(this.#root.memory, newFrame) : null;
-      const largePages = config.largePages === true && controls.largePages;
+      const largePages = config.largePages === true && (controls.largePages || ept === null);
       const formats = new GuestFormats(this.#physicalAddressBits);
       const memory = new GuestMemory(config.memory, this.#root.memory, this.frames, owner, ept, largePages);
       const float = ept === null ? null : new FloatMemory(this.#root, ept, this.#floatFrames, memory.bytes);

@@ -44,6 +44,7 @@ type Words = Int32Array | null;
 function auditEntry(s: ShadowState, t: ShadowTable, index: number, shadow: Decoded, guest: Words): string | null {
   if ((shadow.flags & P) === 0) return auditNothing(s, t, index, shadow, guest);
   if (t.isLeaf) return auditLeaf(s, t, index, shadow, guest);
+  if (t.isDirectory && (shadow.flags & PS) !== 0) return auditLarge(s, t, index, shadow, guest);
   const child = s.tables.all.find((other) => other.address === shadow.frame * PAGE_BYTES);
   if (!child?.alive || (t.isRoot ? !child.isDirectory : !child.isLeaf)) return 'leads to no table of the next level';
   if (t.targets[index] !== child.number + 1) return 'leads to another table than is recorded';
@@ -116,6 +117,24 @@ function isThe(child: ShadowTable, frame: number, wanted: number): string | null
   return null;
 }
 
+/** A large page: as 512 pages of the guest's large page, none of them with a table. */
+function auditLarge(s: ShadowState, t: ShadowTable, index: number, shadow: Decoded, guest: Words) {
+  const first = -t.targets[index] - 1;
+  if (first < 0) return 'maps a page that is not recorded';
+  if (!s.largeMaps.of(first / ENTRIES).has(t.number * ENTRIES + index)) return 'is missing in the reverse map';
+  for (let page = 0; page < ENTRIES; page++) {
+    if (s.guest.toHost((first + page) * PAGE_BYTES) !== (shadow.frame + page) * PAGE_BYTES)
+      return 'maps other pages than are recorded';
+    if (shadow.flags & RW && s.tables.on(first + page).some((table) => !table.unsync)) return 'lets a table be written';
+  }
+  if (guest === null) return first === t.guestFrame + index * ENTRIES ? null : 'is not the identity map';
+  const entry = guestOf(s, t, index, guest);
+  if ((entry.flags & PS) === 0) return 'stands for a table';
+  const isPae = (t.role & role.PAE) !== 0;
+  const frame = entry.frame - (entry.frame % (isPae ? ENTRIES : 2 * ENTRIES)) + (isPae ? 0 : (index & 1) * ENTRIES);
+  return auditRights(s, t.role | role.USER | role.WRITABLE, shadow, { ...entry, frame }, first);
+}
+
 function auditLeaf(s: ShadowState, t: ShadowTable, index: number, shadow: Decoded, guest: Words) {
   const isRecorded = t.targets[index] !== 0;
   const page = t.targets[index] - 1;
@@ -126,12 +145,11 @@ function auditLeaf(s: ShadowState, t: ShadowTable, index: number, shadow: Decode
     if (shadow.flags & RW && s.tables.on(page).some((table) => !table.unsync)) return 'lets a table be written';
   } else if (shadow.flags & RW) return "lets something be written that is not the guest's";
   if (t.unsync) return null;
-  return auditRights(s, t, shadow, guest === null ? directOf(t, index) : guestOf(s, t, index, guest), page);
+  return auditRights(s, t.role, shadow, guest === null ? directOf(t, index) : guestOf(s, t, index, guest), page);
 }
 
 /** `page`: −1 if it is not the guest's. */
-function auditRights(s: ShadowState, t: ShadowTable, shadow: Decoded, entry: Decoded, page: number) {
-  const { role: r } = t;
+function auditRights(s: ShadowState, r: number, shadow: Decoded, entry: Decoded, page: number) {
   if ((entry.flags & P) === 0) return 'stands for an entry that is not present';
   if ((entry.flags & A) === 0) return 'stands for an entry that has not been accessed';
   if ((entry.flags & RESERVED) !== 0) return 'stands for an entry with reserved bits';

@@ -63,7 +63,7 @@ function pageTableFor(role: number, index: number, { flags, frame }: GuestEntry)
 /** The shadow table that an entry of a root or a directory leads to. */
 export function childOf(s: ShadowState, table: ShadowTable, index: number): ShadowTable | null {
   const target = table.targets[index];
-  return target === 0 ? null : s.tables.all[target - 1];
+  return target <= 0 ? null : s.tables.all[target - 1];
 }
 
 export function link(s: ShadowState, table: ShadowTable, index: number, child: ShadowTable): void {

@@ -9,6 +9,7 @@ import { childOf, link, tableFor } from './directories.ts';
 import { directoryIndex, pointerIndex, tableIndex } from './entries.ts';
 import { shadowEntries } from './geometry.ts';
 import { guestEntry } from './guest-entries.ts';
+import { dropLarge, fillLarge } from './large.ts';
 import { leafFor, setLeaf } from './leaves.ts';
 import { makeRoom, tableOf, zap } from './room.ts';
 import type { ShadowState } from './state.ts';
@@ -47,6 +48,8 @@ export function handleFault(s: ShadowState, linear: Linear, errorCode: number, i
     setFlags(s.guest, walk, isWrite);
   }
   s.stats.hiddenFaults++;
+  s.flush.page(linear);
+  if (fillLarge(s, directoryOf(s, linear), directoryIndex(linear), isWrite)) return HIDDEN;
   const { table, index, entry } = findPlace(s, linear);
   const page = entry.frame;
   if (s.guest.toHost(page * PAGE_BYTES) < 0) return ABSENT;
@@ -56,7 +59,6 @@ export function handleFault(s: ShadowState, linear: Linear, errorCode: number, i
     setLeaf(s, table, index, leaf, page);
     return leaf;
   };
-  s.flush.page(linear);
   const leaf = fill();
   if (!isWrite || (leaf & RW) !== 0) return HIDDEN;
   if (!s.tables.isProtected(page)) return TABLE_WRITE; // CR0.WP = 0 with SMEP or SMAP: one write at a time
@@ -70,11 +72,14 @@ export function handleFault(s: ShadowState, linear: Linear, errorCode: number, i
 
 /** The entry of a shadow page table for an address that the guest's tables map, with the tables on the way. */
 export function findPlace(s: ShadowState, linear: Linear): Place {
-  const directory = follow(s, rootOf(s), pointerIndex(linear));
+  const directory = directoryOf(s, linear);
+  dropLarge(s, directory, directoryIndex(linear));
   const table = follow(s, directory, directoryIndex(linear));
   const index = tableIndex(linear);
   return { table, index, entry: guestEntry(s, table, index) };
 }
+
+const directoryOf = (s: ShadowState, linear: Linear): ShadowTable => follow(s, rootOf(s), pointerIndex(linear));
 
 /** The table behind an entry, made and linked if it is not there. */
 function follow(s: ShadowState, parent: ShadowTable, index: number): ShadowTable {

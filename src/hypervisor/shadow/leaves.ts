@@ -6,6 +6,7 @@
 
 import { A, D, G, type GuestEntry, NX, P, PAGE_BYTES, RESERVED, RW, US } from '../paging/entry.ts';
 import { ABSENT, EMPTY, ENTRIES } from './entries.ts';
+import { splitAround } from './large.ts';
 import { GUARDED, NO_EXECUTE, PGE, USER, WP_CLEAR, WRITABLE } from './role.ts';
 import type { ShadowState } from './state.ts';
 import type { ShadowTable } from './tables.ts';
@@ -66,6 +67,7 @@ export function setLeaf(s: ShadowState, table: ShadowTable, index: number, leaf:
 
 /** Takes the right to write a page of the guest out of every entry. */
 export function protect(s: ShadowState, guestFrame: number): void {
+  splitAround(s, guestFrame);
   for (const place of s.maps.of(guestFrame)) {
     const table = s.tables.all[Math.floor(place / ENTRIES)];
     const index = place % ENTRIES;

@@ -63,6 +63,8 @@ export class ShadowStats {
   steps = 0;
   /** Entries written into shadow tables. */
   fills = 0;
+  /** … of which map a large page of the guest at once. */
+  largeFills = 0;
   /** Entries taken out of shadow tables, or reduced. */
   drops = 0;
   /** Page tables compared with the guest's. */

@@ -70,6 +70,7 @@ export class ShadowPager {
       registers: { cr0: 0, cr3: 0, cr4: 0, efer: 0, pdptes: new Int32Array(PDPTE_WORDS) },
       tables: new ShadowTables(root.memory, pages, all.bypass ? newPage() : 0),
       maps: new ReverseMaps(),
+      largeMaps: new ReverseMaps(),
       flush: new FlushList(root, vpid, this.stats),
       options: all,
       stats: this.stats,

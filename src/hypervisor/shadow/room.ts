@@ -2,6 +2,7 @@
 
 import { childOf, unlink } from './directories.ts';
 import { EMPTY, ENTRIES } from './entries.ts';
+import { dropLarge } from './large.ts';
 import { protect, setLeaf } from './leaves.ts';
 import type { ShadowState } from './state.ts';
 import { syncFrame } from './sync.ts';
@@ -43,6 +44,7 @@ export function zap(s: ShadowState, table: ShadowTable): void {
   for (let index = 0; index < ENTRIES; index++) {
     if (table.targets[index] === 0) continue;
     if (table.isLeaf) setLeaf(s, table, index, EMPTY, 0);
+    else if (table.targets[index] < 0) dropLarge(s, table, index);
     else unlink(s, table, index);
   }
   s.tables.release(table);

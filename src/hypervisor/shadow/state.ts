@@ -16,6 +16,8 @@ export interface ShadowState {
   readonly registers: PagingRegisters;
   readonly tables: ShadowTables;
   readonly maps: ReverseMaps;
+  /** The same for each 2 MiB of the guest, and the entries of shadow directories that map them as a large page. */
+  readonly largeMaps: ReverseMaps;
   readonly flush: FlushList;
   readonly options: Required<ShadowOptions>;
   readonly stats: ShadowStats;

@@ -10,6 +10,7 @@ import { checkLink, childOf } from './directories.ts';
 import { ABSENT, directoryIndex, EMPTY, ENTRIES, pointerIndex, tableIndex } from './entries.ts';
 import { shadowEntries } from './geometry.ts';
 import { guestEntry } from './guest-entries.ts';
+import { checkLarge } from './large.ts';
 import { isForSupervisor, leafFor, protect, setLeaf } from './leaves.ts';
 import type { ShadowState } from './state.ts';
 import type { ShadowTable } from './tables.ts';
@@ -27,6 +28,7 @@ export function syncLeaf(s: ShadowState, table: ShadowTable, index: number, fill
 /** The same for a directory; what was not there does not appear. */
 function syncLink(s: ShadowState, table: ShadowTable, index: number): void {
   checkLink(s, table, index);
+  checkLarge(s, table, index);
   if (table.targets[index] !== 0 || !table.knowsAbsent) return;
   const nothing = nothingFor(table, guestEntry(s, table, index));
   if (table.flags[index] !== nothing) table.write(index, nothing);

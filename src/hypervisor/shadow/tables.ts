@@ -40,7 +40,8 @@ export class ShadowTable {
   readonly parents = new Set<number>();
   /** What each entry allows, or EMPTY or ABSENT. */
   readonly flags = new Int32Array(ENTRIES);
-  /** What each entry stands for, plus 1: of a page table the page of the guest, otherwise the number of the table. 0: nothing. */
+  /** What each entry stands for, plus 1: of a page table the page of the guest, otherwise the number of the table. 0: nothing.
+   *  Negative: a large page (large.ts). */
   readonly targets = new Int32Array(ENTRIES);
 
   /** `blank`: address of a directory of markers; 0: there are none, and no page fault goes to the guest without an exit. */
@@ -141,6 +142,13 @@ export class ShadowTables {
   isProtected(guestFrame: number): boolean {
     const tables = this.#byFrame.get(guestFrame);
     return tables?.some((table) => !table.unsync) ?? false;
+  }
+
+  /** The same for one of `count` pages. */
+  isAnyProtected(first: number, count: number): boolean {
+    for (const [frame, tables] of this.#byFrame)
+      if (frame >= first && frame < first + count && tables.some((table) => !table.unsync)) return true;
+    return false;
   }
 
   /** A new, empty table. There must be a free one. */

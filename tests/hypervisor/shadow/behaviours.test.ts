@@ -36,6 +36,13 @@ describe.each(VARIANTS)('%s', (_name, options) => {
   });
 });
 
+describe('the host’s frames lie side by side', () => {
+  test.each([...images])('%s', (name, image) => {
+    const options = { paging: 'shadow', largePages: true, maxInstructions: LIMIT } as const;
+    expect(runNested(image, { ...options, shadow: { audit: true } })).toEqual(expected(name));
+  });
+});
+
 describe('every translation lives as long as it may', () => {
   test.each([...images])('%s', (name, image) => {
     const translationCache = { kind: 'stalest' } as const;

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { firstVmxModel } from '../../../src/cpu/model.ts';
 import type { ShadowOptions } from '../../../src/hypervisor/shadow/options.ts';
 import { guestFile, kernel, MIB, nestedWorld, runBare, runNested } from '../../guests/runs.ts';
-import { PROGRAMS, pagingProgram } from './programs.ts';
+import { PAE_PROGRAMS } from './pae-programs.ts';
+import { PROGRAMS, paeProgram, pagingProgram } from './programs.ts';
 
 const WORKS = { memory: 8 * MIB, shadow: { audit: true } } as const;
 
@@ -99,6 +100,40 @@ describe('what an optimisation saves', () => {
     const stats = counts('CR3 with the same value, and with many', { tables: 24 });
     expect(stats.evictions).toBeGreaterThan(0);
   });
+});
+
+describe('large pages of the guest', () => {
+  const fills = (largePages: boolean) => {
+    const { hypervisor, add } = nestedWorld();
+    const image = paeProgram(PAE_PROGRAMS['pages of 2 MiB']);
+    const vm = add(image, { memory: 8 * MIB, paging: 'shadow', largePages });
+    hypervisor.run();
+    return vm.shadow?.stats.largeFills;
+  };
+  test('stay large where the host’s frames allow it', () => expect(fills(true)).toBeGreaterThan(0));
+  test('are split where they do not', () => expect(fills(false)).toBe(0));
+  test('are mapped by one fault for 2 MiB', () => {
+    const hidden = (largePages: boolean) => {
+      const { hypervisor, add, result } = nestedWorld();
+      const vm = add(kernel('pae'), { memory: 16 * MIB, paging: 'shadow', largePages });
+      hypervisor.run();
+      expect(result(vm)).toEqual(runBare(kernel('pae')));
+      return vm.shadow?.stats.hiddenFaults ?? 0;
+    };
+    expect(hidden(true)).toBeLessThan(hidden(false));
+  });
+});
+
+test('page faults of the guest’s own need not exit', () => {
+  const faults = (bypass: boolean) => {
+    const { hypervisor, add } = nestedWorld();
+    const image = paeProgram(PAE_PROGRAMS['many pages are not there, and then they are']);
+    const vm = add(image, { memory: 8 * MIB, paging: 'shadow', shadow: { bypass, unsync: false } });
+    hypervisor.run();
+    return vm.shadow?.stats.trueFaults;
+  };
+  expect(faults(false)).toBe(19); // each of 16 pages once, and three that stay away
+  expect(faults(true)).toBe(2); // one tells of the directory, when there is no page table yet, and one of the table
 });
 
 test('without paging a guest meets each page once', () => {

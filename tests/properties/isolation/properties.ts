@@ -86,6 +86,7 @@ function waysOf(cache: TranslationCacheOptions): Ways {
     nested: inVm(cache, {}),
     'nested with large pages': inVm(cache, { largePages: true }),
     shadow: inVm(cache, { paging: 'shadow' }),
+    'shadow with large pages': inVm(cache, { paging: 'shadow', largePages: true }),
     ...(cache.kind === 'unlimited'
       ? { 'bare, unwatched': bare(cache, false), 'nested, unwatched': inVm(cache, {}, false) }
       : {}),
