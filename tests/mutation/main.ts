@@ -1,6 +1,6 @@
 /** Tries every mutant of the folders named (src/mmu and src/vmx if none is), and writes docs/mutation.md.
  *
- *      npm run test:mutation -- [folder …] [--sample N] [--seed S] [--budget SECONDS] [--rooms ROOM,…] [--only PIECE-OF-NAME] [--workers N]
+ *      npm run test:mutation -- [folder …] [--sample N] [--seed S] [--budget SECONDS] [--rooms ROOM,…] [--only EXPRESSION] [--workers N]
  *                              [--again] [--report]
  *
  *  Results are kept in coverage/mutation: a run that was stopped goes on where it was, and a mutant that was noticed once is not tried
@@ -72,7 +72,7 @@ say(`${mutants.length} mutants in ${folders.join(', ')}, ${files.length} files o
 function toTry(): Mutant[] {
   const order = new Map(mutants.map((m) => [m, hashOf(`${values.seed} ${m.key}`)]));
   const sorted = [...mutants].sort((a, b) => ((order.get(a) ?? '') < (order.get(b) ?? '') ? -1 : 1));
-  if (values.sample === undefined) return sorted.filter(({ file }) => file.includes(values.only));
+  if (values.sample === undefined) return sorted.filter(({ file }) => new RegExp(values.only).test(file));
   const taken: Record<string, number> = {};
   return sorted.filter(({ file }) => {
     taken[file] = (taken[file] ?? 0) + 1;
@@ -115,14 +115,14 @@ async function tryAll(): Promise<void> {
   const order = new Order(tests);
   for (const mutant of mutants) order.remember(mutant.file, results.of(mutant)?.by ?? '');
   const number = new Map(mutants.map((m, n) => [m, n]));
-  const left = toTry().filter((m) => results.news(m).length > 0 && !(values.again && results.of(m) === null));
+  const left = toTry().filter((m) => results.news(m).files.length > 0 && !(values.again && results.of(m) === null));
   say(`${tests.length} tests; ${left.length} mutants to try`);
   let done = 0;
   await parallel(left, async (mutant) => {
     const n = number.get(mutant) ?? 0;
     const news = results.news(mutant);
-    const { chosen, of } = order.tests(n, mutant.file, news, budget);
-    const before = news.length < files.length ? results.of(mutant) : null;
+    const { chosen, of } = order.tests(n, mutant.file, news.files, budget);
+    const before = news.more ? results.of(mutant) : null;
     const start = performance.now();
     if (chosen.length === 0) results.add(mutant, before ?? NOT_COVERED);
     else {
@@ -138,6 +138,7 @@ async function tryAll(): Promise<void> {
         shown: chosen.length + (before?.shown ?? 0),
         of: of + (before?.of ?? 0),
         seconds: (performance.now() - start) / 1000 + (before?.seconds ?? 0),
+        ...(results.of(mutant)?.picked || (values.only !== '' && before === null) ? { picked: true } : {}),
       });
     }
     if (++done % 100 === 0) say(`${done} of ${left.length}: ${results.summary(mutants)}`);

@@ -42,13 +42,15 @@ export function planOf(folders: readonly string[]): Plan {
   return { mutants, sources };
 }
 
-/** Test files of rooms of tests/. */
+/** Test files of rooms of tests/, and files. */
 export const testFiles = (rooms: readonly string[]): string[] =>
   rooms.flatMap((room) =>
-    readdirSync(join(ROOT, 'tests', room), { recursive: true, encoding: 'utf8' })
-      .map((name) => `tests/${room}/${name.replaceAll('\\', '/')}`)
-      .filter((name) => name.endsWith('.test.ts'))
-      .sort(),
+    room.endsWith('.test.ts')
+      ? [`tests/${room}`]
+      : readdirSync(join(ROOT, 'tests', room), { recursive: true, encoding: 'utf8' })
+          .map((name) => `tests/${room}/${name.replaceAll('\\', '/')}`)
+          .filter((name) => name.endsWith('.test.ts'))
+          .sort(),
   );
 
 /** One script with all these test files, each to be loaded when it is asked for; module code runs anew in every instance. */

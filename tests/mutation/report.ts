@@ -88,10 +88,11 @@ export function writePage(
         (e.only === undefined || e.only.includes(m.instead)) &&
         (e.at === undefined || e.at.includes(m.original)),
     ) ?? null;
-  const tried: Tried[] = mutants.flatMap((mutant) => {
+  const known: Tried[] = mutants.flatMap((mutant) => {
     const result = results.of(mutant);
     return result === null ? [] : [{ mutant, result, why: whyOf(mutant) }];
   });
+  const tried = known.length === mutants.length ? known : known.filter(({ result }) => !result.picked);
   const hours = tried.reduce((sum, { result }) => sum + result.seconds, 0) / 3600;
   const survivors = tried.filter((t) => !isNoticed(t));
   const explained = EXPLAINED.map((e) => ({ e, of: survivors.filter((t) => t.why === e) })).filter(

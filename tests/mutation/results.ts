@@ -13,6 +13,8 @@ export interface Result {
   readonly shown: number;
   readonly of: number;
   readonly seconds: number;
+  /** Tried because it was asked for: no part of a random sample. */
+  readonly picked?: boolean;
 }
 interface Kept extends Result {
   readonly key: string;
@@ -27,7 +29,6 @@ export type Suite = Readonly<Record<string, string>>;
 export class Results {
   readonly #folder: string;
   readonly #suite: Suite;
-  readonly #suiteName: string;
   readonly #budget: number;
   readonly #known = new Map<string, Kept>();
   readonly #suites: Record<string, Suite> = {};
@@ -36,11 +37,8 @@ export class Results {
   constructor(folder: string, suite: Suite, budget: number) {
     this.#folder = folder;
     this.#suite = suite;
-    this.#suiteName = hashOf(JSON.stringify(suite));
     this.#budget = budget;
     this.#suites = this.#read('suites.json') ?? {};
-    this.#suites[this.#suiteName] = suite;
-    writeFileSync(join(folder, 'suites.json'), JSON.stringify(this.#suites));
     if (!existsSync(join(folder, 'results.jsonl'))) return;
     for (const line of readFileSync(join(folder, 'results.jsonl'), 'utf8').split('\n')) {
       if (line === '') continue;
@@ -50,24 +48,35 @@ export class Results {
   }
 
   add(mutant: Mutant, result: Result): void {
-    const kept = { key: mutant.key, suite: this.#suiteName, budget: this.#budget, ...result };
+    const kept = { key: mutant.key, suite: this.#shownTo(mutant), budget: this.#budget, ...result };
     this.#known.set(mutant.key, kept);
     appendFileSync(join(this.#folder, 'results.jsonl'), `${JSON.stringify(kept)}\n`);
+  }
+
+  /** Name of the tests as they are now, together with those of other files that the mutant was shown to before. */
+  #shownTo(mutant: Mutant): string {
+    const before = this.#suites[this.#known.get(mutant.key)?.suite ?? ''];
+    const suite = Object.fromEntries(Object.entries({ ...before, ...this.#suite }).sort());
+    const name = hashOf(JSON.stringify(suite));
+    if (this.#suites[name] === undefined) {
+      this.#suites[name] = suite;
+      writeFileSync(join(this.#folder, 'suites.json'), JSON.stringify(this.#suites));
+    }
+    return name;
   }
 
   of(mutant: Mutant): Result | null {
     return this.#known.get(mutant.key) ?? null;
   }
 
-  /** Files whose tests may say something new of a mutant. */
-  news(mutant: Mutant): string[] {
+  /** Files whose tests may say something new of a mutant; whether that comes on top of what is known. */
+  news(mutant: Mutant): { readonly files: readonly string[]; readonly more: boolean } {
     const kept = this.#known.get(mutant.key);
-    if (kept?.outcome === 'killed' || kept?.outcome === 'endless') return [];
+    if (kept?.outcome === 'killed' || kept?.outcome === 'endless') return { files: [], more: false };
     const files = Object.keys(this.#suite);
-    if (kept === undefined) return files;
-    if (kept.budget < this.#budget && kept.shown < kept.of) return files;
+    if (kept === undefined || (kept.budget < this.#budget && kept.shown < kept.of)) return { files, more: false };
     const old = this.#suites[kept.suite] ?? {};
-    return files.filter((file) => old[file] !== this.#suite[file]);
+    return { files: files.filter((file) => old[file] !== this.#suite[file]), more: true };
   }
 
   /** What tests of a file reach, if it was measured with these sources. */

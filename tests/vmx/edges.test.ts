@@ -111,3 +111,13 @@ test('IA32_FEATURE_CONTROL of a saved state has no bits but the lock and VMX', (
   for (const featureControl of [0, 5]) expect(() => world.vmx.restore({ ...state, featureControl })).not.toThrow();
   expect(() => world.vmx.restore({ ...state, featureControl: 6 })).toThrow('vmx.featureControl');
 });
+
+test('after VMXOFF no VMCS is current or active, and the state can be restored', () => {
+  const world = baseline();
+  world.root.vmxoff();
+  const state = JSON.parse(JSON.stringify(world.vmx.save()));
+  expect(state).toMatchObject({ current: -1, vmxonPointer: -1, active: [] });
+  const other = baseline();
+  other.vmx.restore(state);
+  expect(other.vmx.save()).toEqual(state);
+});
