@@ -39,6 +39,8 @@ const CODE = 0x4000;
 /** Where every branch of the training leads: a HLT. */
 const STOP = 0x100;
 const HLT = 0xf4;
+/** Where a loop without end stands. */
+const SPIN = 0x200;
 
 /** Registers a, b, and what memory is addressed through: base, index, displacement. */
 const PASSES: readonly (readonly [a: number, b: number, base: number, displacement: number])[] = [
@@ -170,6 +172,7 @@ export function trainInterpreter(): void {
   memory.u8.fill(HLT, 0, DATA);
   memory.u8.set(PROGRAM, CODE);
   memory.u8.fill(HLT, CODE + 0x1000, CODE + 0x2000);
+  memory.u8.set([0x48, 0xeb, 0xfd], SPIN); // dec eax; jmp to it
   // The engine takes no notes before so many bytes of a function were executed.
   for (let n = 0; n < 150; n++) go(cpu, STOP, 100);
   cpu.code.clear();
@@ -209,4 +212,7 @@ export function trainInterpreter(): void {
       go(cpu, 0, a === 1 || a === 5 ? 0 : 100);
     }
   }
+  // Hot it is when enough of it has run; and the engine begins to compile at the next call, which in a guest may be far away.
+  cpu.code.clear();
+  for (let n = 0; n < 20; n++) go(cpu, SPIN, 2000);
 }
