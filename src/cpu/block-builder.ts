@@ -2,20 +2,22 @@
 
 import type { CodeCache, CodePage } from './code-cache.ts';
 import type { Cpu } from './cpu.ts';
-import { decode } from './decode.ts';
-import type { Instruction } from './instruction.ts';
+import { decodeInto, TOO_LONG, TRUNCATED } from './decode.ts';
+import { blankInstruction, type Instruction } from './instruction.ts';
 import { MODE_CODE32, MODE_FLAT, MODE_SINGLE } from './mode.ts';
-import { countIsPlain, type HotPlan, hidesFlags, hotPlan, writeOperands } from './plan.ts';
+import {
+  type HotPlan,
+  hotPlan,
+  TAIL_CALL,
+  TAIL_CALL_INDIRECT,
+  TAIL_CONDITION,
+  TAIL_COST,
+  TAIL_JCC,
+  TAIL_JMP,
+  writeOperands,
+} from './plan.ts';
 import { BLOCK_LIMIT, COLD, CROSSING, END, HANDLER, LINK, OUTSIDE, TRANSFER } from './records.ts';
 import { tooLongInstruction } from './too-long.ts';
-
-const JCC = 'jcc';
-
-interface Decoded {
-  readonly i: Instruction;
-  readonly offset: number;
-  readonly plan: HotPlan | null;
-}
 
 export class BlockBuilder {
   /** First free word after the last block. */
@@ -23,6 +25,10 @@ export class BlockBuilder {
   readonly #cache: CodeCache;
   readonly #words: Int32Array;
   readonly #places: Int32Array;
+  /** The block being built: instructions, their offsets in the page, their forms in the loop. The objects are used again. */
+  readonly #instructions: Instruction[] = Array.from({ length: BLOCK_LIMIT }, blankInstruction);
+  readonly #offsets = new Int32Array(BLOCK_LIMIT);
+  readonly #plans: (HotPlan | null)[] = new Array(BLOCK_LIMIT).fill(null);
 
   constructor(cache: CodeCache, words: Int32Array, places: Int32Array) {
     this.#cache = cache;
@@ -32,70 +38,75 @@ export class BlockBuilder {
 
   /** Decodes the block at `offset` of `page` into records from `at` on; returns the offset behind its last byte. */
   build(cpu: Cpu, page: CodePage, offset: number, at: number): number {
-    const list = this.#decode(cpu, page, offset);
-    return this.#emit(page, list, offset, at);
+    const count = this.#decode(cpu, page, offset);
+    return this.#emit((page.mode & MODE_SINGLE) !== 0, count, offset, at);
   }
 
-  #decode(cpu: Cpu, page: CodePage, start: number): Decoded[] {
+  /** Returns the number of instructions. */
+  #decode(cpu: Cpu, page: CodePage, start: number): number {
     const size = (page.mode & MODE_CODE32) !== 0 ? 4 : 2;
     const flat = (page.mode & (MODE_FLAT | MODE_CODE32)) === (MODE_FLAT | MODE_CODE32);
     const limit = (page.mode & MODE_SINGLE) !== 0 ? 1 : BLOCK_LIMIT;
     const base = page.frame << 12;
-    const list: Decoded[] = [];
-    for (let offset = start; list.length < limit && offset < 4096; ) {
-      const decoded = decode(cpu.memory.u8, base + offset, base + 4096, size);
-      if (decoded === 'truncated') break;
-      const i = decoded === 'tooLong' ? tooLongInstruction() : decoded;
-      const plan = flat && countIsPlain(i) ? hotPlan(i) : null;
-      list.push({ i, offset, plan });
+    const bytes = cpu.memory.u8;
+    let count = 0;
+    for (let offset = start; count < limit && offset < 4096; ) {
+      const i = this.#instructions[count] as Instruction;
+      const length = decodeInto(i, bytes, base + offset, base + 4096, size);
+      if (length === TRUNCATED) break;
+      if (length === TOO_LONG) Object.assign(i, tooLongInstruction());
+      this.#offsets[count] = offset;
+      this.#plans[count++] = flat ? hotPlan(i) : null;
       offset += i.length;
       if (i.row.endsBlock) break;
     }
-    return list;
+    return count;
   }
 
-  #emit(page: CodePage, list: readonly Decoded[], start: number, first: number): number {
+  #emit(single: boolean, count: number, start: number, first: number): number {
     const words = this.#words;
     let at = first;
     let end = start;
     let closed = false;
     // Instructions are counted from the start of the block, or from the last handler: it keeps the account up to itself.
     let from = 0;
-    const single = (page.mode & MODE_SINGLE) !== 0;
-    for (let k = 0; k < list.length && !closed; k++) {
-      const { i, offset, plan } = list[k] as Decoded;
+    for (let k = 0; k < count && !closed; k++) {
+      const i = this.#instructions[k] as Instruction;
+      const plan = this.#plans[k] as HotPlan | null;
+      const offset = this.#offsets[k] as number;
       this.#places[at] = (offset << 6) | (k - from);
       end = offset + i.length;
       if (plan === null) {
-        at = this.#outOfLine(i, at);
-        if (words[at - 3] !== COLD) from = k + 1;
         closed = i.row.endsBlock;
+        at = this.#outOfLine(k, at);
+        if (words[at - 3] !== COLD) from = k + 1;
         continue;
       }
-      const following = list[k + 1];
-      if (!single && following?.i.row.semantics === JCC && following.plan !== null) {
-        const number = plan.fused[following.i.opcode & 15] as number;
+      const next = k + 1 < count && !single ? (this.#plans[k + 1] as HotPlan | null) : null;
+      if (next !== null && next.tail === TAIL_JCC && plan.fused !== null) {
+        const following = this.#instructions[k + 1] as Instruction;
+        const number = plan.fused[following.opcode & 15] as number;
         if (number >= 0) {
           words[at] = number;
-          writeOperands(plan, i, words, at + 1);
+          writeOperands(plan.slots, i, words, at + 1);
           at += plan.words;
-          end = following.offset + following.i.length;
-          at = this.#branch(at, k + 2 - from, end + following.i.immediate, end);
+          end += following.length;
+          at = this.#branch(at, k + 2 - from, end + following.immediate, end);
           closed = true;
           continue;
         }
       }
-      const unseen = plan.unseen >= 0 && following !== undefined && following.plan !== null && hidesFlags(following.i);
-      words[at] = unseen ? plan.unseen : plan.number;
-      writeOperands(plan, i, words, at + 1);
-      at = this.#tail(i, at + plan.words, k + 1 - from, end);
-      closed = i.row.endsBlock;
+      words[at] = plan.unseen >= 0 && next?.hides === true ? plan.unseen : plan.number;
+      writeOperands(plan.slots, i, words, at + 1);
+      at += plan.words;
+      if (plan.tail !== 0) at = this.#tail(plan.tail, i, at, k + 1 - from, end);
+      closed = plan.endsBlock;
     }
     if (!closed) {
-      this.#places[at] = (end << 6) | (list.length - from);
-      if (list.length > 0) {
+      this.#places[at] = (end << 6) | (count - from);
+      if (count > 0) {
         words[at] = END;
-        words[at + 1] = list.length - from;
+        words[at + 1] = count - from;
         words[at + 2] = at + 3;
         at = this.#link(at + 3, at + 2, end);
       } else {
@@ -108,7 +119,10 @@ export class BlockBuilder {
     return end;
   }
 
-  #outOfLine(i: Instruction, at: number): number {
+  /** A record that names its instruction: the object is given away. */
+  #outOfLine(k: number, at: number): number {
+    const i = this.#instructions[k] as Instruction;
+    this.#instructions[k] = blankInstruction();
     const { cold, number } = this.#cache.numberOf(i.row, i);
     this.#words[at] = cold ? COLD : i.row.endsBlock ? TRANSFER : HANDLER;
     this.#words[at + 1] = number;
@@ -117,33 +131,30 @@ export class BlockBuilder {
   }
 
   /** Words behind the operands: condition code, cost, links, return offset, as the semantics want them (generate/hot.ts). */
-  #tail(i: Instruction, start: number, cost: number, end: number): number {
+  #tail(tail: number, i: Instruction, start: number, cost: number, end: number): number {
     const words = this.#words;
     let at = start;
-    switch (i.row.semantics) {
-      case 'setcc':
-      case 'cmovcc':
+    switch (tail) {
+      case TAIL_CONDITION:
         words[at++] = i.opcode & 15;
         return at;
-      case JCC:
+      case TAIL_JCC:
         words[at++] = i.opcode & 15;
         return this.#branch(at, cost, end + i.immediate, end);
-      case 'jmpNear':
+      case TAIL_JMP:
         words[at] = cost;
         words[at + 1] = at + 2;
         return this.#link(at + 2, at + 1, end + i.immediate);
-      case 'callNear':
+      case TAIL_CALL:
         words[at] = cost;
         words[at + 1] = at + 3;
         words[at + 2] = end;
         return this.#link(at + 3, at + 1, end + i.immediate);
-      case 'callIndirect':
+      case TAIL_CALL_INDIRECT:
         words[at++] = cost;
         words[at++] = end;
         return at;
-      case 'jmpIndirect':
-      case 'retNear':
-      case 'retNearImmediate':
+      case TAIL_COST:
         words[at++] = cost;
         return at;
       default:

@@ -77,6 +77,8 @@ export class CodeCache {
   readonly cold: Handler<Cpu>[] = [];
   readonly handlers: Handler<Cpu>[] = [];
   readonly #numbers = new Map<string, number>();
+  /** What numberOf said, by row and what else it depends on: number << 1 | cold. */
+  readonly #numbered: (number | undefined)[] = [];
 
   /** Fetch translations in use: tag = linear page | context << 20 | flavour << 24, −1 none. */
   readonly tags = new Int32Array(FETCH_SLOTS).fill(-1);
@@ -88,7 +90,7 @@ export class CodeCache {
 
   readonly #byFrame = new Map<number, CodePage>();
   /** For each frame that holds code: one bit a byte, set where a block was decoded. */
-  readonly #covered = new Map<number, Uint8Array>();
+  readonly #covered = new Map<number, Int32Array>();
   /** Records that had to run out of line: number in #slowForms by place, 0 none. Places are not used twice before `clear`. */
   readonly #slow = new Int32Array(RECORDS_END);
   readonly #slowForms: SlowForm[] = [];
@@ -195,9 +197,9 @@ export class CodeCache {
     }
   }
 
-  #invalidate(frame: number, covered: Uint8Array, start: number, end: number): void {
+  #invalidate(frame: number, covered: Int32Array, start: number, end: number): void {
     let hit = false;
-    for (let k = start; k < end && !hit; k++) hit = ((covered[k >> 3] as number) & (1 << (k & 7))) !== 0;
+    for (let k = start; k < end && !hit; k++) hit = ((covered[k >> 5] as number) & (1 << k)) !== 0;
     if (!hit) return;
     this.rewrites++;
     for (let mode = 0; mode < MODES; mode++) {
@@ -230,10 +232,14 @@ export class CodeCache {
   #cover(frame: number, start: number, end: number): void {
     let covered = this.#covered.get(frame);
     if (covered === undefined) {
-      covered = new Uint8Array(512);
+      covered = new Int32Array(4096 / 32);
       this.#covered.set(frame, covered);
     }
-    for (let k = start; k < end; k++) covered[k >> 3] = (covered[k >> 3] as number) | (1 << (k & 7));
+    for (let k = start; k < end; ) {
+      const to = Math.min((k | 31) + 1, end);
+      covered[k >> 5] = (covered[k >> 5] as number) | ((-1 >>> (32 - (to - k))) << k);
+      k = to;
+    }
   }
 
   /** Forgets all decoded code. Not to be called from inside a block. */
@@ -250,20 +256,29 @@ export class CodeCache {
 
   /** Number of an out-of-line form or handler for a row; adds it at first use. */
   numberOf(row: Row, i: Instruction): { cold: boolean; number: number } {
+    const packed = this.#packedNumber(row, i);
+    return { cold: (packed & 1) !== 0, number: packed >> 1 };
+  }
+
+  #packedNumber(row: Row, i: Instruction): number {
+    const key = (row.number << 3) | (i.operandSize & 4) | (i.memory ? 2 : 0) | (i.reg === SS_ ? 1 : 0);
+    const known = this.#numbered[key];
+    if (known !== undefined) return known;
     const memory = i.memory && row.operands.some((o) => o.startsWith('E') || o.startsWith('M'));
     const name = coldName(row.semantics, row.operands, i.operandSize, memory);
     const form = COLD_FORMS[name];
     const cold = form !== undefined ? !row.endsBlock : row.quiet && !loadsSs(row, i);
-    const key = form !== undefined ? name : `${row.semantics} ${row.privilege} ${cold}`;
+    const shared = form !== undefined ? name : `${row.semantics} ${row.privilege} ${cold}`;
     const list = cold ? this.cold : this.handlers;
-    let number = this.#numbers.get(key);
+    let number = this.#numbers.get(shared);
     if (number === undefined) {
-      const run = form ?? handlerOf(row);
-      number = list.length;
-      list.push(run);
-      this.#numbers.set(key, number);
+      number = list.push(form ?? handlerOf(row)) - 1;
+      this.#numbers.set(shared, number);
     }
-    return { cold, number };
+    while (this.#numbered.length <= key) this.#numbered.push(undefined);
+    const packed = (number << 1) | (cold ? 1 : 0);
+    this.#numbered[key] = packed;
+    return packed;
   }
 
   /** Runs the record at `at` (of the page in `slot`) out of line. Returns the next record, or, where it ended its block, minus the

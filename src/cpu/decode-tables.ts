@@ -32,6 +32,8 @@ const IMMEDIATES: Partial<Record<OperandCode, number>> = {
 export interface Form {
   readonly row: Row;
   readonly immediate: number;
+  /** No prefix is part of the opcode, and none forbidden. */
+  readonly anyPrefix: boolean;
   /** ModRM.mod is not looked at: the rm operand is a register always (MOV CR, MOV DR). */
   readonly alwaysRegister: boolean;
   /** Bit n: ModRM.reg = n names a register that the instruction may use. */
@@ -68,6 +70,7 @@ function immediateOf(row: Row): number {
 const formOf = (row: Row, next: Form | null): Form => ({
   row,
   immediate: immediateOf(row),
+  anyPrefix: row.prefix === 0 && !row.strictPrefix,
   alwaysRegister: row.operands.includes('Rd'),
   regs: legalRegs(row),
   next,

@@ -19,7 +19,7 @@ import {
   WORD,
   WORD_AND_BYTE,
 } from './decode-tables.ts';
-import type { Instruction } from './instruction.ts';
+import { blankInstruction, type Instruction } from './instruction.ts';
 import { BASE_16, DIRECT_16, DIRECT_32, INDEX_16, NO_INDEX, SEGMENT_16, SEGMENT_32, SIB } from './modrm.ts';
 import { ILLEGAL } from './opcodes/index.ts';
 
@@ -48,6 +48,10 @@ for (const [byte, segment] of [
 ] as const)
   PREFIX[byte] = segment;
 
+/** What `decodeInto` returns in place of a length: it goes on beyond `end`; it has more than 15 bytes. */
+export const TRUNCATED = 0;
+export const TOO_LONG = -1;
+
 /** Decodes the instruction that starts at `bytes[start]`; nothing from `end` on is read.
  *  'truncated': it goes on beyond `end`. 'tooLong': it has more than 15 bytes. What the manual calls an undefined opcode
  *  has a row with semantics 'undefined'. */
@@ -57,27 +61,45 @@ export function decode(
   end: number,
   codeSize: 2 | 4,
 ): Instruction | 'truncated' | 'tooLong' {
+  const i = blankInstruction();
+  const length = decodeInto(i, bytes, start, end, codeSize);
+  return length > 0 ? i : length === TRUNCATED ? 'truncated' : 'tooLong';
+}
+
+/** The same into an object that is there already: returns its length, TRUNCATED or TOO_LONG. */
+export function decodeInto(i: Instruction, bytes: Uint8Array, start: number, end: number, codeSize: 2 | 4): number {
   const long = end - start >= MAXIMUM_LENGTH;
   const stop = long ? start + MAXIMUM_LENGTH : end;
-  const short = long ? 'tooLong' : 'truncated';
+  const short = long ? TOO_LONG : TRUNCATED;
   let at = start;
 
-  let operandPrefix = false;
-  let addressPrefix = false;
-  let lock = false;
-  let rep: 0 | 0xf2 | 0xf3 = 0;
-  let override = -1;
-  let opcode = 0;
-  for (;;) {
+  i.operandSize = codeSize;
+  i.addressSize = codeSize;
+  i.segment = DS;
+  i.segmentOverride = false;
+  i.lock = false;
+  i.rep = 0;
+  i.memory = false;
+  i.base = ZERO;
+  i.index = ZERO;
+  i.scale = 0;
+  i.displacement = 0;
+  i.immediate = 0;
+  i.immediate2 = 0;
+
+  if (at >= stop) return short;
+  let opcode = bytes[at++] as number;
+  while (PREFIX[opcode] !== -1) {
+    const segment = PREFIX[opcode] as number;
+    if (segment >= 0) {
+      i.segment = segment;
+      i.segmentOverride = true;
+    } else if (opcode === OPERAND_SIZE) i.operandSize = codeSize === 4 ? 2 : 4;
+    else if (opcode === ADDRESS_SIZE) i.addressSize = codeSize === 4 ? 2 : 4;
+    else if (opcode === LOCK) i.lock = true;
+    else i.rep = opcode as 0xf2 | 0xf3;
     if (at >= stop) return short;
     opcode = bytes[at++] as number;
-    const prefix = PREFIX[opcode] as number;
-    if (prefix === -1) break;
-    if (prefix >= 0) override = prefix;
-    else if (opcode === OPERAND_SIZE) operandPrefix = true;
-    else if (opcode === ADDRESS_SIZE) addressPrefix = true;
-    else if (opcode === LOCK) lock = true;
-    else rep = opcode as 0xf2 | 0xf3;
   }
 
   let cell: Cell;
@@ -92,60 +114,38 @@ export function decode(
       cell = THREE_BYTE_CELLS[opcode] as Cell;
     }
   }
-
-  const operandSize = operandPrefix === (codeSize === 4) ? 2 : 4;
-  const addressSize = addressPrefix === (codeSize === 4) ? 2 : 4;
-  const i: Instruction = {
-    row: ILLEGAL,
-    length: 0,
-    operandSize,
-    addressSize,
-    segment: override < 0 ? DS : override,
-    segmentOverride: override >= 0,
-    lock,
-    rep,
-    opcode,
-    modrm: 0,
-    mod: 0,
-    reg: 0,
-    rm: 0,
-    memory: false,
-    base: ZERO,
-    index: ZERO,
-    scale: 0,
-    displacement: 0,
-    immediate: 0,
-    immediate2: 0,
-  };
+  i.opcode = opcode;
 
   let form = cell.any;
+  let modrm = 0;
   if (cell.modrm) {
     if (at >= stop) return short;
-    const modrm = bytes[at++] as number;
-    i.modrm = modrm;
-    i.mod = modrm >> 6;
-    i.reg = (modrm >> 3) & 7;
-    i.rm = modrm & 7;
+    modrm = bytes[at++] as number;
     if (cell.byModrm !== null) form = cell.byModrm[modrm] as Form | null;
   }
-  while (form !== null && !prefixesSuit(form, rep, operandPrefix)) form = form.next;
+  i.modrm = modrm;
+  i.mod = modrm >> 6;
+  i.reg = (modrm >> 3) & 7;
+  i.rm = modrm & 7;
+  while (form !== null && !form.anyPrefix && !prefixesSuit(form, i.rep, i.operandSize !== codeSize)) form = form.next;
   if (form === null || ((form.regs >> i.reg) & 1) === 0) {
+    i.row = ILLEGAL;
     i.length = at - start;
-    return i;
+    return i.length;
   }
-  if (form.row.prefix === rep) i.rep = 0;
+  if (form.row.prefix === i.rep) i.rep = 0;
 
-  if (cell.modrm && i.mod !== 3 && !form.alwaysRegister) {
-    at = addressSize === 4 ? memory32(i, bytes, at, stop) : memory16(i, bytes, at, stop);
+  if (cell.modrm && modrm < 0xc0 && !form.alwaysRegister) {
+    at = i.addressSize === 4 ? memory32(i, bytes, at, stop) : memory16(i, bytes, at, stop);
     if (at > stop) return short;
   }
   if (form.immediate !== NO_IMMEDIATE) {
     at = immediates(i, form.immediate, bytes, at, stop);
     if (at > stop) return short;
   }
-  i.row = lock && !(form.row.lockable && i.memory) ? ILLEGAL_FORM.row : form.row;
+  i.row = i.lock && !(form.row.lockable && i.memory) ? ILLEGAL_FORM.row : form.row;
   i.length = at - start;
-  return i;
+  return i.length;
 }
 
 /** F2 and F3 go before 66 (SDM Vol. 2, "Instruction Prefixes"). */

@@ -1,3 +1,5 @@
+import { DS, ZERO } from '../base/registers.ts';
+import { ILLEGAL } from './opcodes/index.ts';
 import type { Row } from './rows.ts';
 
 /** One decoded instruction. Plain data: decoding has no side effect and reads nothing but the bytes. */
@@ -39,3 +41,27 @@ export interface Instruction {
 
 /** Whether this instruction can raise an exception: the register form of most operations cannot. */
 export const canFault = (i: Instruction): boolean => (i.memory ? i.row.mayFault : i.row.registerFormMayFault);
+
+/** One that no bytes have been read into yet. */
+export const blankInstruction = (): Instruction => ({
+  row: ILLEGAL,
+  length: 0,
+  operandSize: 4,
+  addressSize: 4,
+  segment: DS,
+  segmentOverride: false,
+  lock: false,
+  rep: 0,
+  opcode: 0,
+  modrm: 0,
+  mod: 0,
+  reg: 0,
+  rm: 0,
+  memory: false,
+  base: ZERO,
+  index: ZERO,
+  scale: 0,
+  displacement: 0,
+  immediate: 0,
+  immediate2: 0,
+});

@@ -1,30 +1,73 @@
-/** How a decoded instruction becomes a record: which form of the loop, out-of-line form or handler, and which words. */
+/** How a decoded instruction becomes a record: which form of the loop, and which words. All that does not depend on the bytes behind the
+ *  opcode is worked out once for each row, operand size and kind of operand. */
 
-import { byteRegister, FLAG_CF, FLAG_OF, ZERO } from '../base/registers.ts';
+import { byteRegister, CS, DS, FLAG_CF, FLAG_OF, ZERO } from '../base/registers.ts';
 import { HOT_FORMS } from './forms.generated.ts';
 import { type OperandShape, operandShape } from './generate/operands.ts';
 import { canFault, type Instruction } from './instruction.ts';
 import { FIRST_HOT } from './records.ts';
-import type { Row } from './rows.ts';
 
 /** Semantics that have a form in the loop at all. */
 const inLoop = new Set(HOT_FORMS.map(([name]) => name.split('_')[0]));
 
 const numbers = new Map(HOT_FORMS.map(([name], k) => [name, FIRST_HOT + k]));
 
+/** What the words of an operand are made of. */
+export const SLOT_BASE = 0; // base, displacement
+export const SLOT_INDEX = 1; // base, index, scale, displacement
+export const SLOT_OFFSET = 2; // ZERO, address
+export const SLOT_IMMEDIATE = 3;
+export const SLOT_IMMEDIATE8 = 4;
+export const SLOT_COUNT = 5;
+export const SLOT_ONE = 6;
+/** Register in ModRM.rm, ModRM.reg, the opcode, or register 0; of 4, 2 and 1 bytes. */
+export const SLOT_RM = 8;
+export const SLOT_REG = 12;
+export const SLOT_OPCODE = 16;
+export const SLOT_ACCUMULATOR = 20;
+
+/** What follows the operands in a record. */
+export const TAIL_NONE = 0;
+export const TAIL_CONDITION = 1; // condition code
+export const TAIL_JCC = 2; // condition code, cost, two links
+export const TAIL_JMP = 3; // cost, link
+export const TAIL_CALL = 4; // cost, link, return offset
+export const TAIL_CALL_INDIRECT = 5; // cost, return offset
+export const TAIL_COST = 6;
+
+const TAILS: Readonly<Record<string, number>> = {
+  setcc: TAIL_CONDITION,
+  cmovcc: TAIL_CONDITION,
+  jcc: TAIL_JCC,
+  jmpNear: TAIL_JMP,
+  callNear: TAIL_CALL,
+  callIndirect: TAIL_CALL_INDIRECT,
+  jmpIndirect: TAIL_COST,
+  retNear: TAIL_COST,
+  retNearImmediate: TAIL_COST,
+};
+
 /** A form of the loop that fits an instruction. */
 export interface HotPlan {
   /** Record number. */
   readonly number: number;
-  /** Name without suffix, for finding the fused forms. */
-  readonly name: string;
-  readonly operands: readonly OperandShape[];
+  readonly slots: readonly number[];
   /** Words of number and operands. */
   readonly words: number;
-  /** Record numbers with a fused Jcc, by condition code; −1 where there is none. */
-  readonly fused: readonly number[];
+  readonly tail: number;
+  /** Record numbers with a fused Jcc, by condition code, −1 where there is none; null if there are none at all. */
+  readonly fused: readonly number[] | null;
   /** Record number for where CF and OF are set again before anybody sees them; −1 if there is none. */
   readonly unseen: number;
+  /** Sets CF and OF without having looked at them, and cannot fault, when somebody else would. */
+  readonly hides: boolean;
+  readonly endsBlock: boolean;
+  /** A string instruction: of these the loop has single elements in flat segments. */
+  readonly element: boolean;
+  /** The target is relative to EIP. */
+  readonly relative: boolean;
+  /** A shift or rotate by an immediate. */
+  readonly counted: boolean;
 }
 
 const letterOf = (o: OperandShape, i: Instruction): string => {
@@ -66,35 +109,55 @@ function nameOf(i: Instruction, operands: readonly OperandShape[]): string {
   return [semantics, ...parts].join('_');
 }
 
+/** Slots of one operand. */
+function slotsOf({ place, width }: OperandShape, i: Instruction): number[] {
+  const register = (slot: number): number[] => [slot + (width === 4 ? 0 : width)];
+  switch (place) {
+    case 'E':
+    case 'M':
+      return i.memory ? [i.index === ZERO ? SLOT_BASE : SLOT_INDEX] : register(SLOT_RM);
+    case 'O':
+      return [SLOT_OFFSET];
+    case 'I':
+      return [COUNTED.has(i.row.semantics) ? SLOT_COUNT : width === 1 ? SLOT_IMMEDIATE8 : SLOT_IMMEDIATE];
+    case '1':
+      return [SLOT_ONE];
+    case 'G':
+      return register(SLOT_REG);
+    case 'Z':
+      return register(SLOT_OPCODE);
+    case 'AL':
+    case 'rAX':
+      return register(SLOT_ACCUMULATOR);
+    default:
+      return [];
+  }
+}
+
 const FAR_BRANCH = 1 << 24;
 const CF_OF = FLAG_CF | FLAG_OF;
 
-const plans = new Map<Row, (HotPlan | null)[]>();
+/** By row, operand size and kind of operand; undefined: not asked for yet. */
+const plans: (HotPlan | null | undefined)[] = [];
 
 /** The loop's form for an instruction in flat 32-bit mode; null if it has none. */
 export function hotPlan(i: Instruction): HotPlan | null {
-  // Other address sizes and segments that may not be flat are the checked forms' matter.
-  if (i.memory && (i.addressSize !== 4 || i.segment > 3 || i.segment === 1)) return null;
-  if (
-    i.lock ||
-    (i.row.operands.some((o) => o.startsWith('O')) && (i.addressSize !== 4 || i.segment > 3 || i.segment === 1))
-  )
-    return null;
-  // Of the string instructions the loop has single elements.
-  if (i.row.repeatable && (i.rep !== 0 || i.addressSize !== 4 || i.segment > 3 || i.segment === 1)) return null;
-  // A place beside a record holds 26 bits of offset (code-cache.ts): longer branches go out of line.
-  if (i.row.operands[0]?.[0] === 'J' && Math.abs(i.immediate) >= FAR_BRANCH) return null;
-  const key = (i.operandSize === 4 ? 1 : 0) | (i.memory ? 2 : 0) | (i.index === ZERO ? 4 : 0);
-  let known = plans.get(i.row);
-  if (known === undefined) {
-    known = [];
-    plans.set(i.row, known);
-  }
-  let plan = known[key];
+  const key =
+    (i.row.number << 3) | (i.operandSize === 4 ? 1 : 0) | (i.memory ? 2 : 0) | (i.index === ZERO ? 4 : 0);
+  let plan = plans[key];
   if (plan === undefined) {
+    while (plans.length <= key) plans.push(undefined);
     plan = findPlan(i);
-    known[key] = plan;
+    plans[key] = plan;
   }
+  if (plan === null || i.lock) return null;
+  // Other address sizes and segments that may not be flat are the checked forms' matter.
+  if ((i.memory || plan.element) && (i.addressSize !== 4 || i.segment > DS || i.segment === CS)) return null;
+  if (plan.element && i.rep !== 0) return null;
+  // A place beside a record holds 26 bits of offset (code-cache.ts): longer branches go out of line.
+  if (plan.relative && Math.abs(i.immediate) >= FAR_BRANCH) return null;
+  // A count of 0 changes nothing.
+  if (plan.counted && (i.immediate & 31) === 0) return null;
   return plan;
 }
 
@@ -125,46 +188,60 @@ function findPlan(i: Instruction): HotPlan | null {
   const name = nameOf(i, operands);
   const number = numbers.get(name);
   if (number === undefined) return null;
+  const fused = Array.from({ length: 16 }, (_, cc) => numbers.get(`${name}_j${cc.toString(16)}`) ?? -1);
   return {
     number,
-    name,
-    operands: operands.filter((o) => o.place !== 'J'),
+    slots: operands.flatMap((o) => slotsOf(o, i)),
     words: (HOT_FORMS[number - FIRST_HOT] as readonly [string, number])[1],
-    fused: Array.from({ length: 16 }, (_, cc) => numbers.get(`${name}_j${cc.toString(16)}`) ?? -1),
+    tail: TAILS[row.semantics] ?? TAIL_NONE,
+    fused: fused.some((n) => n >= 0) ? fused : null,
     unseen: numbers.get(`${name}_unseen`) ?? -1,
+    hides: !canFault(i) && (row.flagsRead & CF_OF) === 0 && (row.flagsWritten & CF_OF) === CF_OF,
+    endsBlock: row.endsBlock,
+    element: row.repeatable,
+    relative: row.operands[0]?.[0] === 'J',
+    counted: COUNTED.has(row.semantics) && row.operands[1] === 'Ib',
   };
 }
 
-/** Whether `i` sets CF and OF without having looked at them, and cannot fault, when somebody else would. */
-export const hidesFlags = (i: Instruction): boolean =>
-  !canFault(i) && (i.row.flagsRead & CF_OF) === 0 && (i.row.flagsWritten & CF_OF) === CF_OF;
-
 /** Writes the operand words of `i` to `words` from `start` on. */
-export function writeOperands(plan: HotPlan, i: Instruction, words: Int32Array, start: number): void {
+export function writeOperands(slots: readonly number[], i: Instruction, words: Int32Array, start: number): void {
   let at = start;
-  for (let k = 0; k < plan.operands.length; k++) {
-    const { place, width } = plan.operands[k] as OperandShape;
-    if ((place === 'E' || place === 'M') && i.memory) {
-      words[at++] = i.base;
-      if (i.index !== ZERO) {
+  for (let k = 0; k < slots.length; k++) {
+    const slot = slots[k] as number;
+    switch (slot) {
+      case SLOT_BASE:
+        words[at++] = i.base;
+        words[at++] = i.displacement;
+        break;
+      case SLOT_INDEX:
+        words[at++] = i.base;
         words[at++] = i.index;
         words[at++] = i.scale;
+        words[at++] = i.displacement;
+        break;
+      case SLOT_OFFSET:
+        words[at++] = ZERO;
+        words[at++] = i.immediate;
+        break;
+      case SLOT_IMMEDIATE:
+        words[at++] = i.immediate;
+        break;
+      case SLOT_IMMEDIATE8:
+        words[at++] = i.immediate & 0xff;
+        break;
+      case SLOT_COUNT:
+        words[at++] = i.immediate & 31;
+        break;
+      case SLOT_ONE:
+        words[at++] = 1;
+        break;
+      default: {
+        const place = slot & ~3;
+        const register =
+          place === SLOT_RM ? i.rm : place === SLOT_REG ? i.reg : place === SLOT_OPCODE ? i.opcode & 7 : 0;
+        words[at++] = (slot & 3) === 0 ? register : (slot & 3) === 2 ? register << 1 : byteRegister(register);
       }
-      words[at++] = i.displacement;
-    } else if (place === 'O') {
-      words[at++] = ZERO;
-      words[at++] = i.immediate;
-    } else if (place === 'I') {
-      words[at++] = COUNTED.has(i.row.semantics) ? i.immediate & 31 : width === 1 ? i.immediate & 0xff : i.immediate;
-    } else if (place === '1') {
-      words[at++] = 1;
-    } else if (place !== 'CL' && place !== 'X' && place !== 'Y') {
-      const register = place === 'E' || place === 'M' ? i.rm : place === 'G' ? i.reg : place === 'Z' ? i.opcode & 7 : 0;
-      words[at++] = width === 1 ? byteRegister(register) : width === 2 ? register << 1 : register;
     }
   }
 }
-
-/** Whether the loop can take a shift or rotate of this count: 0 changes nothing and goes out of line. */
-export const countIsPlain = (i: Instruction): boolean =>
-  !COUNTED.has(i.row.semantics) || i.row.operands[1] !== 'Ib' || (i.immediate & 31) !== 0;

@@ -100,6 +100,8 @@ export type PrivilegeCheck =
 export type FlagSet = number; // EFLAGS bits
 
 export interface Row {
+  /** Place in the table of all rows. */
+  number: number;
   /** 1: one-byte map, 2: 0F map, 3: 0F 38 map. */
   map: 1 | 2 | 3;
   opcode: number;

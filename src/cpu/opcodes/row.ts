@@ -35,6 +35,7 @@ export function row(
   const faults = facts.mayFault ?? known.faults ?? !(emitted || known.by === 'integer');
   const flags = flagsOf(known, operands);
   return {
+    number: -1,
     map: code > 0xffff ? 3 : code > 0xff ? 2 : 1,
     opcode: code & 0xff,
     extension: -1,
