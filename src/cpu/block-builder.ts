@@ -122,11 +122,11 @@ export class BlockBuilder {
   /** A record that names its instruction: the object is given away. */
   #outOfLine(k: number, at: number): number {
     const i = this.#instructions[k] as Instruction;
-    this.#instructions[k] = blankInstruction();
     const { cold, number } = this.#cache.numberOf(i.row, i);
     this.#words[at] = cold ? COLD : i.row.endsBlock ? TRANSFER : HANDLER;
     this.#words[at + 1] = number;
-    this.#words[at + 2] = this.#cache.instructions.push(i) - 1;
+    this.#words[at + 2] = this.#cache.used;
+    this.#instructions[k] = this.#cache.exchange(i);
     return at + 3;
   }
 

@@ -14,7 +14,7 @@ import { decode } from './decode.ts';
 import { HOT_FORMS } from './forms.generated.ts';
 import { coldName } from './generate/operands.ts';
 import { handlers } from './handlers.ts';
-import type { Instruction } from './instruction.ts';
+import { blankInstruction, type Instruction } from './instruction.ts';
 import { currentMode, MODE_CODE32, MODE_FLAT, MODES } from './mode.ts';
 import { FIRST_HOT, MOVED, STALE } from './records.ts';
 import type { Handler, Row } from './rows.ts';
@@ -24,22 +24,22 @@ const FETCH_SLOTS = 256;
 /** No block needs more. */
 const BLOCK_WORDS = 1024;
 
-/** Bytes [start, end) of a page that were decoded into records [first, last). */
-interface Block {
-  readonly start: number;
-  readonly end: number;
-  readonly first: number;
-  readonly last: number;
-}
-
 /** The decoded form of one physical page under one flavour. */
 export interface CodePage {
-  readonly frame: number;
-  readonly mode: number;
+  frame: number;
+  mode: number;
   /** Record of the block that starts at each offset, 0 if none. */
   readonly entries: Int32Array;
-  readonly blocks: Block[];
+  /** Four numbers for each block: bytes [start, end) of the page were decoded into records [first, last). */
+  readonly blocks: number[];
 }
+
+/** Numbers of a block in `CodePage.blocks`. */
+const START = 0;
+const BLOCK_END = 1;
+const FIRST = 2;
+const LAST = 3;
+const BLOCK_NUMBERS = 4;
 
 const NO_ENTRIES = new Int32Array(4096);
 
@@ -71,8 +71,9 @@ export class CodeCache {
   readonly words: Int32Array;
   /** Beside each record's first word: offset from the page's start << 6 | index in its block. */
   readonly places: Int32Array;
-  /** Instructions of out-of-line records. */
+  /** Instructions of out-of-line records, so many of them in use; the objects are used again after `clear`. */
   readonly instructions: Instruction[] = [];
+  used = 0;
   /** Rows whose semantics are out-of-line forms or handlers get a number at first use. */
   readonly cold: Handler<Cpu>[] = [];
   readonly handlers: Handler<Cpu>[] = [];
@@ -89,6 +90,8 @@ export class CodeCache {
   rewrites = 0;
 
   readonly #byFrame = new Map<number, CodePage>();
+  /** Pages that were forgotten, to be used again. */
+  readonly #freePages: CodePage[] = [];
   /** For each frame that holds code: one bit a byte, set where a block was decoded. */
   readonly #covered = new Map<number, Int32Array>();
   /** Records that had to run out of line: number in #slowForms by place, 0 none. Places are not used twice before `clear`. */
@@ -136,7 +139,9 @@ export class CodeCache {
     const key = frame * MODES + mode;
     let page = this.#byFrame.get(key);
     if (page === undefined) {
-      page = { frame, mode, entries: new Int32Array(4096), blocks: [] };
+      page = this.#freePages.pop() ?? { frame, mode, entries: new Int32Array(4096), blocks: [] };
+      page.frame = frame;
+      page.mode = mode;
       this.#byFrame.set(key, page);
     }
     if (mmu.fetchGeneration !== this.generation) this.forgetFetches();
@@ -159,7 +164,7 @@ export class CodeCache {
     const end = this.#builder.build(this.#cpu, page, offset, first);
     this.#next = this.#builder.next;
     page.entries[offset] = first;
-    page.blocks.push({ start: offset, end, first, last: this.#next });
+    page.blocks.push(offset, end, first, this.#next);
     this.#cover(page.frame, offset, end);
     return first;
   }
@@ -205,18 +210,21 @@ export class CodeCache {
     for (let mode = 0; mode < MODES; mode++) {
       const page = this.#byFrame.get(frame * MODES + mode);
       if (page === undefined) continue;
+      const { blocks } = page;
       let kept = 0;
-      for (const block of page.blocks) {
-        if (block.start >= end || block.end <= start) page.blocks[kept++] = block;
-        else this.#stale(page, block);
+      for (let k = 0; k < blocks.length; k += BLOCK_NUMBERS) {
+        if ((blocks[k + START] as number) >= end || (blocks[k + BLOCK_END] as number) <= start) {
+          for (let n = 0; n < BLOCK_NUMBERS; n++) blocks[kept++] = blocks[k + n] as number;
+        } else this.#stale(page, k);
       }
-      page.blocks.length = kept;
+      blocks.length = kept;
     }
     covered.fill(0);
     let left = 0;
     for (let mode = 0; mode < MODES; mode++) {
-      for (const block of this.#byFrame.get(frame * MODES + mode)?.blocks ?? []) {
-        this.#cover(frame, block.start, block.end);
+      const blocks = this.#byFrame.get(frame * MODES + mode)?.blocks ?? [];
+      for (let k = 0; k < blocks.length; k += BLOCK_NUMBERS) {
+        this.#cover(frame, blocks[k + START] as number, blocks[k + BLOCK_END] as number);
         left++;
       }
     }
@@ -224,9 +232,11 @@ export class CodeCache {
   }
 
   /** Every word of the block becomes STALE, so every record in it does; links to it find out when they get there. */
-  #stale(page: CodePage, block: Block): void {
-    this.words.fill(STALE, block.first, block.last);
-    if (page.entries[block.start] === block.first) page.entries[block.start] = 0;
+  #stale({ entries, blocks }: CodePage, block: number): void {
+    const start = blocks[block + START] as number;
+    const first = blocks[block + FIRST] as number;
+    this.words.fill(STALE, first, blocks[block + LAST]);
+    if (entries[start] === first) entries[start] = 0;
   }
 
   #cover(frame: number, start: number, end: number): void {
@@ -244,14 +254,26 @@ export class CodeCache {
 
   /** Forgets all decoded code. Not to be called from inside a block. */
   clear(): void {
-    for (const page of this.#byFrame.values()) page.entries.fill(0);
+    for (const page of this.#byFrame.values()) {
+      page.entries.fill(0);
+      page.blocks.length = 0;
+      this.#freePages.push(page);
+    }
+    this.#pages.fill(null);
     this.#byFrame.clear();
     this.#covered.clear();
     this.#slow.fill(0);
     this.#slowForms.length = 0;
-    this.instructions.length = 0;
+    this.used = 0;
     this.#next = RECORDS_AT;
     this.forgetFetches();
+  }
+
+  /** Keeps an instruction for a record, under the number that `used` had; returns an object that nobody uses. */
+  exchange(i: Instruction): Instruction {
+    const free = this.instructions[this.used];
+    this.instructions[this.used++] = i;
+    return free ?? blankInstruction();
   }
 
   /** Number of an out-of-line form or handler for a row; adds it at first use. */

@@ -142,8 +142,7 @@ const plans: (HotPlan | null | undefined)[] = [];
 
 /** The loop's form for an instruction in flat 32-bit mode; null if it has none. */
 export function hotPlan(i: Instruction): HotPlan | null {
-  const key =
-    (i.row.number << 3) | (i.operandSize === 4 ? 1 : 0) | (i.memory ? 2 : 0) | (i.index === ZERO ? 4 : 0);
+  const key = (i.row.number << 3) | (i.operandSize === 4 ? 1 : 0) | (i.memory ? 2 : 0) | (i.index === ZERO ? 4 : 0);
   let plan = plans[key];
   if (plan === undefined) {
     while (plans.length <= key) plans.push(undefined);

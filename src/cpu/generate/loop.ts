@@ -59,6 +59,7 @@ export function interpret(x: Cpu, budget: number, headroom: number, single: numb
       if (p === 0) {
         p = -1;
         p = code.build(linear, slot, mode) | 0;
+        E = entries[slot] as Int32Array; // another page object, if room had to be made
       }
       for (;;) {
         switch (S[p]) {
