@@ -194,7 +194,14 @@ class Emulation {
       this.#vm.elapse(1);
       const isStepped = vcpu.debug.traps(vcpu.read(F.GUEST_RFLAGS));
       if (isStepped) vcpu.debug.pendTrap();
-      if (isStepped || this.#vm.time >= this.#vm.horizon || this.#memory.wroteWatched || !this.#isFlat()) break;
+      if (
+        vcpu.debug.commitAccesses() ||
+        isStepped ||
+        this.#vm.time >= this.#vm.horizon ||
+        this.#memory.wroteWatched ||
+        !this.#isFlat()
+      )
+        break;
     }
     vcpu.pauseRepetition();
     return false;

@@ -34,6 +34,8 @@ export class GuestLinear {
   readonly #user: boolean;
   /** SMAP does not forbid the supervisor pages of users. */
   readonly #isSpared: boolean;
+  /** Breakpoints on data are about what instructions access. */
+  readonly #isDebugged: boolean;
   #watched: readonly GuestPhysical[] = [];
   /** One of the watched bytes was written. */
   wroteWatched = false;
@@ -43,6 +45,7 @@ export class GuestLinear {
     this.#vm = vm;
     this.#registers = vcpu.pagingRegisters();
     const isInstruction = reacher === 'instruction';
+    this.#isDebugged = isInstruction;
     this.#user = isInstruction && vcpu.cpl === 3;
     this.#isSpared = (this.#registers.cr4 & CR4_SMAP) === 0 || (isInstruction && (vcpu.eflags & FLAG_AC) !== 0);
   }
@@ -78,6 +81,7 @@ export class GuestLinear {
     const { memory } = this.#vm;
     const places = this.#places(linear, size, toWrite);
     if (places.some((at) => at >= memory.bytes)) this.#vm.stats.floats++;
+    if (this.#isDebugged) this.#vm.vcpu.debug.noteAccess(linear >>> 0, size, toWrite);
     if (size === 4 && isOnePage(linear, size)) return memory.read32(places[0]);
     return places.reduce((value, at, i) => value | (memory.read8(at) << (8 * i)), 0);
   }
@@ -87,6 +91,7 @@ export class GuestLinear {
     const { memory } = this.#vm;
     const places = this.#places(linear, size, true);
     if (places.some((at) => at >= memory.bytes)) this.#vm.stats.floats++;
+    if (this.#isDebugged) this.#vm.vcpu.debug.noteAccess(linear >>> 0, size, true);
     this.wroteWatched ||= places.some((at) => this.#watched.includes(at));
     if (size === 4 && isOnePage(linear, size)) memory.write32(places[0], value);
     else if (size === 2 && isOnePage(linear, size)) memory.write16(places[0], value & 0xffff);

@@ -84,6 +84,7 @@ export class Turn {
       if (handlerFor(reason & 0xffff)(vm, this.#root) === 'done') {
         vm.completeInstruction(vm.vcpu.read(F.VM_EXIT_INSTRUCTION_LENGTH));
       }
+      vm.vcpu.debug.dropAccesses();
       vm.shadow?.audit();
       if (vm.vcpu.halted && !vm.interruptLine && vm.stopReason === null) return 'slice'; // nothing to do before its next alarm
     }

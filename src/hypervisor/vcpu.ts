@@ -170,6 +170,7 @@ export class Vcpu {
   /** Raises an exception in the guest at the next entry. Fault-like: EIP stays at the instruction. */
   raise(vector: number, errorCode = -1): void {
     const isProtected = (this.cr0 & CR0_PE) !== 0; // real-address mode knows no error codes
+    this.debug.dropAccesses();
     const withCode = errorCode >= 0 && isProtected ? INTERRUPTION_ERROR_CODE : 0;
     this.pending = {
       information: INTERRUPTION_VALID | withCode | (INTERRUPTION_TYPE.HARDWARE_EXCEPTION << 8) | vector,
@@ -198,6 +199,7 @@ export class Vcpu {
     const flags = this.read(F.GUEST_RFLAGS);
     if ((flags & FLAG_RF) !== 0) this.write(F.GUEST_RFLAGS, flags & ~FLAG_RF);
     if (this.debug.traps(flags)) this.debug.pendTrap();
+    this.debug.commitAccesses();
     this.write(F.GUEST_RIP, this.read(F.GUEST_RIP) + length);
     this.endShadow();
   }

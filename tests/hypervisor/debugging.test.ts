@@ -121,6 +121,54 @@ const ticking = program(`${handlers}
         cli
         ${report}`);
 
+/** Data breakpoints: DR0 on writes of 4 bytes at 8_0010h, DR1 on reads and writes of 2 bytes at C000_0020h, where there is no memory. */
+const watched = (body: string): Uint8Array =>
+  program(`${handlers}
+        mov eax, 0x80010
+        mov dr0, eax
+        mov eax, 0xc0000020
+        mov dr1, eax
+        mov eax, 0x007d000a     ; G0 and G1; DR0 writes of 4 bytes, DR1 accesses of 2
+        mov dr7, eax
+        mov ebx, 0xc0000000
+        mov esi, 0x80000
+        mov edi, 0x80000
+        mov edx, 0x80
+        mov ecx, 0x30
+        cld
+${body}
+        xor eax, eax
+        mov dr7, eax
+        ${report}`);
+
+describe('data breakpoints on what the hypervisor accesses for a guest', () => {
+  test.each([
+    ['REP INSB', 'rep insb', 4],
+    ['INSD across the range', 'mov edi, 0x8000e\n insd', 1],
+    ['OUTSB, which only reads', 'mov esi, 0x80010\n outsb', 0],
+    ['MOV from where there is no memory', 'mov eax, [ebx + 0x1e]\n mov ax, [ebx + 0x1e]\n mov al, [ebx + 0x21]', 2],
+    ['MOV to it', 'mov [ebx + 0x20], eax\n mov [ebx + 0x22], eax', 1],
+    ['XCHG and ADD with it', 'xchg [ebx + 0x20], eax\n add [ebx + 0x20], eax\n cmp [ebx + 0x20], eax', 3],
+    ['PUSH of it', 'push dword [ebx + 0x20]', 1],
+    ['REP MOVSB from it to memory', 'mov esi, 0xc0000000\n rep movsb', 6],
+    ['REP STOSB to it', 'lea edi, [ebx]\n rep stosb', 2],
+    ['REP LODSD of it', 'lea esi, [ebx]\n rep lodsd', 1],
+    [
+      'LODSB of it beside single steps',
+      'pushfd\n or dword [esp], 0x100\n popfd\n lea esi, [ebx + 0x20]\n lodsb\n nop',
+      0,
+    ],
+  ])('%s', (_, body, hits) => {
+    const image = watched(body.includes('popfd') ? `${body}\n pushfd\n and dword [esp], ~0x100\n popfd` : body);
+    const bare = runBare(image);
+    if (hits > 0) expect(Number.parseInt(bare.output, 16)).toBe(hits);
+    for (const paging of ['nested', 'shadow'] as const) {
+      const { vm, ...outcome } = runNested(image, { paging });
+      expect(outcome, paging).toEqual(bare);
+    }
+  });
+});
+
 describe('single step and port breakpoints over instructions that exit', () => {
   test.each([
     ['CPUID, IN, OUTS, HLT, RDMSR, WRMSR', steps],

@@ -73,7 +73,8 @@ function stringIo(vm: Vm, qualification: number, port: number, size: AccessSize)
         memory.write(at, size, vm.ports.read(port, size));
       } else vm.ports.write(port, memory.read(at, size), size);
       move(index, step);
-      const hit = vcpu.debug.notePort(port, size);
+      const isPort = vcpu.debug.notePort(port, size);
+      const hit = vcpu.debug.commitAccesses() || isPort;
       if (!(qualification & REP)) return 'done';
       move(ECX, -1);
       if (count() === 0) return 'done';

@@ -83,6 +83,7 @@ function pushErrorCode(vm: Vm, errorCode: number, ext: number): void {
   const at = (esp - size) & mask;
   if (!new GuestSegment(vcpu, SS_).allows(at, size, true)) throw new GuestFault(SS, ext);
   new GuestLinear(vm).write((stack.base + (at >>> 0)) >>> 0, size, errorCode);
+  vcpu.debug.commitAccesses();
   vcpu.setRegister(ESP, (esp & ~mask) | at);
 }
 

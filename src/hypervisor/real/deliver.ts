@@ -27,5 +27,6 @@ export function deliverThroughVectors(vm: Vm, vector: number): void {
   setFlags(vcpu, flags & ~(FLAG_IF | FLAG_TF | FLAG_AC | FLAG_RF));
   loadVirtualSegment(vcpu, CS, entry >>> 16);
   vcpu.write(F.GUEST_RIP, entry & 0xffff);
+  vcpu.debug.commitAccesses();
   vcpu.endShadow();
 }

@@ -109,10 +109,21 @@ function stringPort(e: Execution, isInput: boolean): void {
     if (isInput) memory.write(at, size, vm.ports.read(port, size));
     else vm.ports.write(port, memory.read(at, size), size);
     move(index, step);
+    const isPort = vm.vcpu.debug.notePort(port, size);
+    const hit = vm.vcpu.debug.commitAccesses() || isPort;
     if (i.rep) move(ECX, -1);
     if (!i.rep || (general[ECX] & mask) === 0) break;
     vm.elapse(1);
-    if (vm.time >= vm.horizon || vm.clock.next <= vm.time || vm.interruptLine || vm.stopReason !== null) {
+    const isStepped = vm.vcpu.debug.traps(vm.vcpu.eflags);
+    if (isStepped) vm.vcpu.debug.pendTrap();
+    if (
+      hit ||
+      isStepped ||
+      vm.time >= vm.horizon ||
+      vm.clock.next <= vm.time ||
+      vm.interruptLine ||
+      vm.stopReason !== null
+    ) {
       vm.vcpu.endShadow();
       return;
     }
@@ -165,10 +176,12 @@ const INSTRUCTIONS: Readonly<Record<string, ((e: Execution) => void) | undefined
     const size = portSize(e);
     const keep = size === 4 ? 0 : -1 << (size * 8);
     general[EAX] = (general[EAX] & keep) | e.vm.ports.read(portOf(e), size);
+    e.vm.vcpu.debug.notePort(portOf(e), size);
     done(e);
   },
   out(e) {
     e.vm.ports.write(portOf(e), e.vm.vcpu.general[EAX], portSize(e));
+    e.vm.vcpu.debug.notePort(portOf(e), portSize(e));
     done(e);
   },
   ins: (e) => stringPort(e, true),
