@@ -112,9 +112,102 @@ subject:
         mov eax, PIN_CONTROLS
         vmwrite eax, ecx
 .no_virtual_nmis:
+        test_name "saving the preemption timer needs the timer"
+        mov ecx, MSR_VMX_EXIT_CTLS
+        mov eax, 1 << 22
+        call allowed
+        jnz .no_timer
+        turn_on EXIT_CONTROLS, 1 << 22
+        call entry_fails
+        turn_off EXIT_CONTROLS, 1 << 22
+.no_timer:
+        mov ecx, MSR_VMX_PROCBASED_CTLS
+        mov eax, PROC_SECONDARY
+        call allowed
+        jnz .no_secondary
+        test_name "secondary controls do not matter while they are not activated"
+        set PROC_CONTROLS_2, -1
+        guest_at guest_halts
+        check_exit 12
+        set PROC_CONTROLS_2, 0
+        test_name "every secondary control that the processor does not have"
+        turn_on PROC_CONTROLS, PROC_SECONDARY
+        call absent_secondary
+        mov eax, PROC2_EPT
+        call allowed_secondary
+        jnz .no_ept
+        set PROC_CONTROLS_2, PROC2_EPT
+        mov ecx, MSR_VMX_EPT_VPID_CAP
+        rdmsr
+        mov ebx, EPT_LEVEL_4 + (3 << 3) + 6
+        test eax, EPT_CAP_WRITE_BACK
+        jnz .type
+        and ebx, ~7
+.type:  test_name "EPT pointer: a memory type that does not exist"
+        lea ecx, [ebx + 1]
+        call pointer_fails
+        test_name "EPT pointer: memory type 7"
+        mov ecx, ebx
+        or ecx, 7
+        call pointer_fails
+        test_name "EPT pointer: another walk length"
+        mov ecx, ebx
+        xor ecx, 1 << 3
+        call pointer_fails
+        test_name "EPT pointer: bits 11:8 are reserved"
+        mov ecx, ebx
+        or ecx, 1 << 8
+        call pointer_fails
+        mov ecx, ebx
+        or ecx, 1 << 11
+        call pointer_fails
+        test_name "EPT pointer: an address that is too wide"
+        mov eax, EPT_POINTER            ; clears the upper half
+        vmwrite eax, ebx
+        set EPT_POINTER + 1, 0x80000000
+        call entry_fails
+        set EPT_POINTER + 1, 0
+.no_ept:
+        set PROC_CONTROLS_2, 0
+        turn_off PROC_CONTROLS, PROC_SECONDARY
+.no_secondary:
         test_name "after all that it enters"
         guest_at guest_halts
         check_exit 12
+        ret
+
+; ECX = EPT pointer with which the entry must fail. Changes EAX.
+pointer_fails:
+        mov eax, EPT_POINTER
+        vmwrite eax, ecx
+        jmp entry_fails
+
+; Each secondary control that may not be 1, alone. One result.
+absent_secondary:
+        mov ecx, MSR_VMX_PROCBASED_CTLS2
+        rdmsr
+        not edx
+        mov edi, edx
+        mov ebp, 1
+.bit:   test edi, ebp
+        jz .next
+        mov eax, PROC_CONTROLS_2
+        vmwrite eax, ebp
+        mov dword [entered], -1
+        call enter
+        cmp dword [entered], 0
+        jne .wrong
+        get INSTRUCTION_ERROR
+        cmp eax, 7
+        jne .wrong
+.next:  shl ebp, 1
+        jnz .bit
+        jmp passed
+.wrong: call failed
+        say "  bit "
+        mov eax, ebp
+        call print_hex
+        call newline
         ret
 
 entry_fails:

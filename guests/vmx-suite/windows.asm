@@ -6,6 +6,8 @@
 
 INTERRUPTIBILITY equ 0x4824
 TIMER           equ 0x482e
+PENDING_DEBUG   equ 0x6822
+EXIT_SAVE_TIMER equ 1 << 22
 BY_STI          equ 1
 BY_MOV_SS       equ 2
 
@@ -120,7 +122,40 @@ subject:
         set TIMER, 0x7fffffff
         guest_at guest_nops
         check_exit 18
-        ret
+        test_name "the exit leaves the field as it is"
+        check_field TIMER, 0x7fffffff
+        mov ecx, MSR_VMX_EXIT_CTLS
+        mov eax, EXIT_SAVE_TIMER
+        call allowed
+        jnz .end
+        turn_on EXIT_CONTROLS, EXIT_SAVE_TIMER
+        test_name "unless it is to save the timer"
+        guest_at guest_loops
+        check_exit 18
+        get TIMER
+        cmp eax, 0x7fffffff
+        check b
+        test_name "which has not gone far"
+        get TIMER
+        cmp eax, 0x70000000
+        check a
+        test_name "an expired timer is saved as 0"
+        set TIMER, 100
+        guest_at guest_spins
+        check_exit 52
+        check_field TIMER, 0
+        turn_off EXIT_CONTROLS, EXIT_SAVE_TIMER
+        test_name "a single step is not lost when the timer ends"
+        set TIMER, 0
+        set GUEST_EFLAGS, 0x102
+        set PENDING_DEBUG, 1 << 14
+        set EXCEPTION_BITMAP, 1 << 1
+        guest_at guest_nops
+        check_exit 0
+        set PENDING_DEBUG, 0
+        set GUEST_EFLAGS, 2
+        set EXCEPTION_BITMAP, 0
+.end:   ret
 
 guest_nops:
         nop
@@ -145,6 +180,10 @@ guest_mov_ss_vmcall:
         vmcall
 guest_handler:
         mov eax, 0x48414e44
+        vmcall
+guest_loops:
+        mov ecx, 100000
+.next:  loop .next
         vmcall
 guest_spins:
         jmp guest_spins
