@@ -14,6 +14,8 @@ PAT             equ 0x277               ; types of memory; no control is on that
 FIRST_PAT       equ 0x00070406
 SECOND_PAT      equ 0x00010406
 THIRD_PAT       equ 0x00040106
+SYSENTER_CS     equ 0x174
+GUEST_SYSENTER_CS equ 0x482a
 FS_BASE         equ 0xc0000100
 TSC_MSR         equ 0x10
 LOADED          equ MSR_AREA
@@ -131,6 +133,23 @@ subject:
         call enter
         call host_pat
         check_equal eax, THIRD_PAT
+        mov eax, 1
+        cpuid
+        test edx, 1 << 11
+        jz .no_sysenter
+        test_name "a list comes behind the guest-state area: IA32_SYSENTER_CS"
+        mov dword [LOADED], SYSENTER_CS
+        mov dword [LOADED + 8], 0x1234
+        mov dword [LOADED + 12], 0
+        set GUEST_SYSENTER_CS, 0x5678
+        set ENTRY_LOAD_COUNT, 1
+        call enter
+        check_field EXIT_REASON, 31
+        test_name "and the exit saves what the list has loaded"
+        check_field GUEST_SYSENTER_CS, 0x1234
+        mov dword [LOADED], PAT
+        mov dword [LOADED + 8], FIRST_PAT
+.no_sysenter:
         test_name "after that the entry works again"
         set ENTRY_LOAD_COUNT, 1
         call enter

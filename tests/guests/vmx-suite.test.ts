@@ -30,7 +30,7 @@ const TESTS: Readonly<Record<string, number>> = {
   lifecycle: 20,
   modes: 40,
   'monitor-trap': 50,
-  'msr-areas': 21,
+  'msr-areas': 23,
   'msr-fields': 34,
   nmi: 43,
   pae: 61,
