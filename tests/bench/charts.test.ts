@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { bandChart } from '../../src/bench/charts/bands.ts';
 import { intervalChart } from '../../src/bench/charts/intervals.ts';
 import { label, linearScale, logScale } from '../../src/bench/charts/scale.ts';
+import { shareChart } from '../../src/bench/charts/shares.ts';
 import { element, text } from '../../src/bench/charts/svg.ts';
 
 test('a logarithmic scale ends at 1, 2 or 5 times a power of ten, and equal factors are equal distances', () => {
@@ -79,5 +80,22 @@ test('bands lie between two lines through the plane', () => {
   // the upper edge is y = x: from corner to corner
   expect(topLeft).toEqual([76, 512]);
   expect(topRight).toEqual([836, 78]);
+  expect(svg).not.toContain('NaN');
+});
+
+test('shares fill their bar', () => {
+  const rows = [
+    { name: 'r', amounts: [1, 0, 3] },
+    { name: 'empty', amounts: [0, 0, 0] },
+  ];
+  const svg = shareChart({
+    ...{ title: 't', subtitle: 's', axis: '%', kinds: ['a', 'b', 'c'], groups: [{ name: 'g', rows }] },
+  });
+  expect(isWellFormed(svg)).toBe(true);
+  const bars = [...svg.matchAll(/<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)" height="10" fill="(#\w+)"/g)]
+    .map(([, x, width, fill]) => [Number(x), Number(width), fill])
+    .filter(([x]) => Number(x) >= 200 && !svg.includes(`x="${x}" y="51"`));
+  // from 200 to 836: a quarter, then three
+  expect(bars).toContainEqual([359, 477, '#009e73']);
   expect(svg).not.toContain('NaN');
 });

@@ -3,6 +3,7 @@
 import { bandChart } from '../charts/bands.ts';
 import { colour } from '../charts/frame.ts';
 import { intervalChart } from '../charts/intervals.ts';
+import { shareChart } from '../charts/shares.ts';
 import { ABLATIONS, type Ablation } from './ablation.ts';
 import type { BreakEven } from './break-even.ts';
 import { PRESETS, type Preset } from './hardware/presets.ts';
@@ -38,6 +39,41 @@ export function slowdownChart(rows: readonly Row[], preset: Preset, pages: Pages
         ),
       })),
       neutral: 1,
+    }),
+  };
+}
+
+/** Walks by the number of entries that they read, up to and with each of these. */
+const BUCKETS = [1, 2, 4, 8, 24] as const;
+
+/** Amounts of a histogram in few buckets. */
+export const inBuckets = (histogram: readonly number[]): number[] =>
+  BUCKETS.map((most, i) =>
+    histogram.slice(i === 0 ? 0 : (BUCKETS[i - 1] as number) + 1, most + 1).reduce((sum, n) => sum + n, 0),
+  );
+
+export const BUCKET_NAMES: readonly string[] = BUCKETS.map((most, i) => {
+  const least = i === 0 ? 1 : (BUCKETS[i - 1] as number) + 1;
+  return least === most ? String(most) : `${least} to ${most}`;
+});
+
+/** How many entries walks read, on the modelled processor with this number. */
+export function histogramChart(rows: readonly Row[], preset: Preset, lane: number, pages: Pages): Chart {
+  const chosen = rows.filter((r) => r.pages === pages);
+  const names = [...new Set(chosen.map((r) => r.workload))];
+  return {
+    file: `walks-${preset.name}-${pages}.svg`,
+    svg: shareChart({
+      title: `Entries that a walk reads, guest pages of ${PAGE_SIZE[pages]}`,
+      subtitle: `${titleOf(preset)}; small walk caches, first seed`,
+      axis: 'per cent of walks',
+      kinds: BUCKET_NAMES,
+      groups: names.map((name) => ({
+        name,
+        rows: chosen
+          .filter((r) => r.workload === name)
+          .map((r) => ({ name: r.mode, amounts: inBuckets(r.facts.processors[lane]?.histogram ?? []) })),
+      })),
     }),
   };
 }

@@ -3,7 +3,7 @@
 import { type Ablation, ablate } from './ablation.ts';
 import { type BreakEven, breakEven } from './break-even.ts';
 import { type Calibration, calibrate } from './calibration.ts';
-import { ablationChart, breakEvenChart, type Chart, slowdownChart } from './charts.ts';
+import { ablationChart, breakEvenChart, type Chart, histogramChart, slowdownChart } from './charts.ts';
 import type { Costed } from './compare.ts';
 import { PRESETS, WALK_CACHES } from './hardware/presets.ts';
 import { lanesFor } from './lanes.ts';
@@ -67,6 +67,9 @@ export function benchPaging(options: PagingBenchOptions): PagingBenchResult {
     },
     charts: [
       ...PRESETS.flatMap((preset) => PAGES.map((pages) => slowdownChart(rows, preset, pages))),
+      ...PRESETS.flatMap((preset, i) =>
+        PAGES.map((pages) => histogramChart(rows, preset, lanesOf[i]?.[0] ?? 0, pages)),
+      ),
       ...PRESETS.map((preset) => ablationChart(ablations, preset)),
       ...(edge === null ? [] : (['nested 4K', 'nested 2M'] as const).map((rival) => breakEvenChart(edge, rows, rival))),
     ],

@@ -4,6 +4,7 @@ import { amount, figure, interval, percent, table } from '../table.ts';
 import { ABLATIONS, type Ablation } from './ablation.ts';
 import type { BreakEven } from './break-even.ts';
 import type { Calibration } from './calibration.ts';
+import { BUCKET_NAMES, inBuckets } from './charts.ts';
 import type { FactName } from './facts.ts';
 import { PRESETS } from './hardware/presets.ts';
 import type { Row } from './measure.ts';
@@ -43,7 +44,7 @@ export function processorTable(rows: readonly Row[], lanes: readonly number[]): 
     return least === most ? amount(least) : `${amount(least)} … ${amount(most)}`;
   };
   return table(
-    ['workload', 'mode', 'second-level hits', 'walks', 'refs a walk', 'refs beyond the first cache'],
+    ['workload', 'mode', 'second-level hits', 'walks', 'refs a walk', 'refs beyond the first cache', 'walks by refs'],
     rows.map((r) => {
       const of = (lane: number) => r.facts.processors[lane] as Row['facts']['processors'][number];
       const beyond = (lane: number): number =>
@@ -57,9 +58,18 @@ export function processorTable(rows: readonly Row[], lanes: readonly number[]): 
         over((lane) => of(lane).walks + of(lane).faultWalks),
         over((lane) => of(lane).walkReferences / Math.max(1, of(lane).walks + of(lane).faultWalks)),
         over(beyond),
+        byReferences(of(lanes[0] ?? 0).histogram),
       ];
     }),
   );
+}
+
+/** A histogram in few words: how many of a hundred walks read so many entries, small walk caches, first seed. */
+function byReferences(histogram: readonly number[]): string {
+  const amounts = inBuckets(histogram);
+  const sum = amounts.reduce((s, n) => s + n, 0);
+  const shares = amounts.flatMap((n, i) => (n === 0 ? [] : [`${BUCKET_NAMES[i]}: ${percent(n / sum)}`]));
+  return shares.join(', ') || '·';
 }
 
 /** Cycles by those of the bare machine, and who wins. */
