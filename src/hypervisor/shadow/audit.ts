@@ -23,7 +23,8 @@ export function audit(s: ShadowState): string | null {
   let leaves = 0;
   for (const table of s.tables.all) {
     if (!table.alive) continue;
-    const shadow = words(s.host.readBytes(table.address, PAGE_BYTES));
+    const bytes = table.isRoot ? POINTERS * ENTRY_BYTES : PAGE_BYTES;
+    const shadow = words(s.host.readBytes(table.address, bytes));
     const guest = table.hasGuestTable ? guestWords(s, table.guestFrame) : null;
     for (let index = 0; index < (table.isRoot ? POINTERS : ENTRIES); index++) {
       const [low, high] = [shadow[2 * index], shadow[2 * index + 1]];

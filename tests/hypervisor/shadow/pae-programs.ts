@@ -737,6 +737,53 @@ main:   mov dword [POINTERS + 8], 0xf0000000 + P
         ${show('PT1 + 8')}
         ret`,
 
+  'a task switch loads the pointers': `
+main:   ${mapTable}
+        mov dword [PT1], DATA + 0x1000 + ALL
+        mov dword [PDX], PT0 + ALL
+        mov dword [PDX + 8], PTX + ALL
+        mov dword [PDX + 16], PT2 + ALL
+        mov dword [PT2], DATA + 0x2000 + ALL
+        mov dword [PT2 + 4], XD
+        mov dword [OTHERS], PDX + P
+        mov dword [OTHERS + 8], PDX + P
+        mov esi, gdt
+        mov edi, 0x7000
+        mov ecx, 12
+        rep movsd
+        mov eax, task
+        mov dword [edi], 0x67
+        mov [edi + 2], ax
+        shr eax, 16
+        mov ah, 0x89
+        mov [edi + 4], eax
+        mov word [gdtr], 7 * 8 - 1
+        mov dword [gdtr + 2], 0x7000
+        lgdt [gdtr]
+        mov dword [tss + 0x1c], POINTERS
+        mov ebp, 3
+.again: ${read('M4')}
+        jmp 0x30:0
+        ${read('M4')}
+        ${read('GIB + M4')}
+        mov eax, cr3
+        call show
+        add dword [PT2], 0x1000
+        xor dword [OTHERS + 8], PDX ^ PD
+        dec ebp
+        jnz .again
+        ret
+.task:  ${read('M4')}
+        ${read('GIB + M4')}
+        ${call('M4')}
+        mov eax, cr3
+        call show
+        jmp 0x28:0
+        jmp .task
+        align 4
+task:   dd 0, 0, 0, 0, 0, 0, 0, OTHERS, main.task, 2, 0, 0, 0, 0, 0x8e000, 0, 0, 0
+        dd 0x10, 8, 0x10, 0x10, 0x10, 0x10, 0, 0x680000`,
+
   'an event is delivered over pages that are new': `
 main:   ${mapTable}
         mov ecx, 16

@@ -27,23 +27,28 @@ test('a VM of each kind side by side', () => {
     add(kernel('pages'), { ...WORKS, paging }),
   );
   hypervisor.run();
-  const bare = runBare(kernel('pages'), { memory: 8 * MIB });
+  const bare = runBare(kernel('pages'), WORKS);
   for (const vm of vms) expect(result(vm)).toEqual(bare);
 });
 
 describe('a state is saved with one kind of paging and goes on with another', () => {
   const kinds = ['nested', 'shadow'] as const;
   const pairs = kinds.flatMap((from) => kinds.map((to) => [from, to] as const));
-  test.each(pairs)('%s, then %s', (from, to) => {
-    const image = kernel('faults');
-    const bare = runBare(image, { memory: 8 * MIB });
-    for (const at of [1_000, 20_011, 120_000, 240_001]) {
+  const cases = pairs.flatMap(([from, to]) => [
+    [from, to, 'faults', [1_000, 20_011, 120_000, 240_001]] as const,
+    [from, to, 'pae', [5_000, 30_011, 100_000, 180_001]] as const,
+  ]);
+  test.each(cases)('%s, then %s: %s', (from, to, name, times) => {
+    const image = kernel(name);
+    const memory = 14 * MIB;
+    const bare = runBare(image, { memory });
+    for (const at of times) {
       const first = nestedWorld();
-      const vm = first.add(image, { ...WORKS, paging: from });
+      const vm = first.add(image, { memory, paging: from });
       first.hypervisor.run({ maxInstructions: at });
       const state = first.hypervisor.save(vm);
       const second = nestedWorld({ seed: 9 });
-      const other = second.add(kernel('hello'), { ...WORKS, paging: to });
+      const other = second.add(kernel('hello'), { memory, paging: to });
       second.hypervisor.run({ maxInstructions: 100 });
       const before = second.result(other).output;
       second.hypervisor.restore(other, JSON.parse(JSON.stringify(state)));
@@ -61,7 +66,7 @@ describe('a state is saved with one kind of paging and goes on with another', ()
 test('kernels run on a processor without EPT, VPID and unrestricted guest', () => {
   const options = { processor: firstVmxModel };
   const run = runNested(kernel('pages'), { ...WORKS, paging: 'shadow' }, options);
-  expect(run).toEqual(runBare(kernel('pages'), { memory: 8 * MIB }));
+  expect(run).toEqual(runBare(kernel('pages'), WORKS));
   expect(run.output).toBe(guestFile('pages/expected.txt'));
   expect(() => runNested(kernel('hello'), WORKS, options)).toThrow('ENABLE_EPT');
 });

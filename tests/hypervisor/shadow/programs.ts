@@ -984,6 +984,27 @@ main:   ${mapDirectory}
         jnz .again
         ret`,
 
+  'SMEP and SMAP while paging is off': `
+main:   mov eax, cr0
+        and eax, 0x7fffffff
+        mov cr0, eax
+        mov eax, cr4
+        or eax, 0x300000
+        mov cr4, eax
+        ${read('DATA + 0x1000')}
+        ${write('DATA + 0x1000', '0x1234')}
+        mov eax, cr4
+        call show
+        ${inRing3(`${read('DATA + 0x1000')}`)}
+        mov eax, cr4
+        and eax, ~0x300000
+        mov cr4, eax
+        mov eax, cr0
+        or eax, 0x80000000
+        mov cr0, eax
+        ${read('DATA + 0x1000')}
+        ret`,
+
   'SMEP and SMAP': `
 main:   ${mapDirectory}
         mov dword [PT1], DATA + 0x1000 + ALL
