@@ -150,6 +150,10 @@ main:   ${mapTable}
         call flush
         ${read('M4')}
         ${read('M4 + 0x1000')}
+        ${write('M4 + 0x1000', '1')}
+        mov dword [PT1 + 5], (P + US + A) << 24         ; the next entry's lowest byte
+        call flush
+        ${write('M4 + 0x1000', '2')}
         mov esi, PT0 + (DATA >> 12) * 8
         mov edi, PT1 + 0x80
         mov ecx, 16
