@@ -51,3 +51,14 @@ export function eptFormat(options: EptOptions, flags = false): TableFormat {
     dirty: flags ? DIRTY : 0,
   };
 }
+
+/** EPT entries without accessed and dirty flags, and with them. */
+export interface EptFormats {
+  readonly plain: TableFormat;
+  readonly flags: TableFormat;
+}
+
+export const eptFormats = (options: EptOptions): EptFormats => ({
+  plain: eptFormat(options),
+  flags: eptFormat(options, true),
+});

@@ -3,12 +3,14 @@
 import { InvalidInput, type Unvalidated } from '../base/errors.ts';
 import { CONTEXT, CR0, CR0_PG, CR4, CR4_PAE, CR4_PGE, CR4_PSE, CR4_SMEP, SYSTEM_CONTEXT } from '../base/registers.ts';
 import type { Signal } from '../base/signal.ts';
-import { type DebugTranslation, debugWalk } from './debug-walk.ts';
-import { type EptOptions, eptFormat } from './ept.ts';
-import { type FastContext, HELD, UNPAGED, WRITE_HALF } from './fast-tables.ts';
+import { readAcross, writeAcross } from './across.ts';
+import type { DebugTranslation } from './debug-walk.ts';
+import { type EptFormats, type EptOptions, eptFormats } from './ept.ts';
+import { HELD, WRITE_HALF } from './fast-tables.ts';
 import { Faults } from './faults.ts';
-import { FlushAudit } from './flush-audit.ts';
+import type { FlushAudit } from './flush-audit.ts';
 import type { Place } from './flush-path.ts';
+import { Inspection, type NamedAccess } from './inspection.ts';
 import { invalidate } from './invalidate.ts';
 import { Nested } from './nested.ts';
 import { type MmuCounts, type MmuObserver, newCounts, type PageWalkStep, type TlbEvent } from './observer.ts';
@@ -17,7 +19,7 @@ import type { PhysicalMemory } from './physical-memory.ts';
 import type { TranslationCacheOptions } from './policy.ts';
 import { Regime } from './regime.ts';
 import { NO_EPT } from './space.ts';
-import { EXECUTE, READ, type TableFormat, WRITE } from './table-format.ts';
+import { EXECUTE, READ, WRITE } from './table-format.ts';
 import { TranslationCaches } from './translation-caches.ts';
 import { Translator } from './translator.ts';
 import { Walker } from './walker.ts';
@@ -50,11 +52,10 @@ export class Mmu {
   readonly caches: TranslationCaches;
   readonly #memory: PhysicalMemory;
   readonly #S: Int32Array;
-  #eptOptions: EptOptions;
+  readonly #inspection: Inspection;
   readonly #nested: Nested;
   readonly #faults: Faults;
-  /** EPT entries with and without accessed and dirty flags. */
-  #formats: { readonly plain: TableFormat; readonly flags: TableFormat };
+  #formats: EptFormats;
   readonly #regime: Regime;
   readonly #translator: Translator;
   /** The APIC-access page of the guest that ran last. */
@@ -68,20 +69,22 @@ export class Mmu {
     const caches = new TranslationCaches(cache, contexts, memory.bytes >>> 12, counts, options.fastTables);
     this.#memory = memory;
     this.#S = registers;
-    this.#eptOptions = options.ept ?? { physicalAddressBits: 36, executeOnly: false };
+    const ept = options.ept ?? { physicalAddressBits: 36, executeOnly: false };
     this.caches = caches;
     caches.observer = observer;
     this.T = caches.fast.T;
-    this.#formats = formatsOf(this.#eptOptions);
+    this.#formats = eptFormats(ept);
     const nested = new Nested(this.#formats.plain, new Walker(memory, counts, observer), caches, counts);
     const walker = new Walker(memory, counts, observer);
     const faults = new Faults(signal, caches, counts);
     this.#nested = nested;
     this.#faults = faults;
-    faults.advancedInformation = this.#eptOptions.advancedInformation === true;
-    const regime = new Regime(registers, this.#eptOptions.physicalAddressBits);
+    faults.advancedInformation = ept.advancedInformation === true;
+    const regime = new Regime(registers, ept.physicalAddressBits);
     this.#regime = regime;
     this.#translator = new Translator({ memory, registers, caches, counts, faults, walker, nested, regime, observer });
+    const hasEptFlags = (): boolean => (this.eptpLow & EPTP_FLAGS) !== 0;
+    this.#inspection = new Inspection({ memory, caches, regime, translator: this.#translator, hasEptFlags }, ept);
     memory.onPageFlagged((frame) => caches.fast.killWriteSlots(frame));
     this.selectContext();
   }
@@ -90,8 +93,8 @@ export class Mmu {
 
   /** What EPT entries may be on this processor. */
   configureEpt(options: EptOptions): void {
-    this.#eptOptions = options;
-    this.#formats = formatsOf(options);
+    this.#inspection.eptOptions = options;
+    this.#formats = eptFormats(options);
     this.#faults.advancedInformation = options.advancedInformation === true;
     this.eptPointerChanged();
   }
@@ -162,13 +165,13 @@ export class Mmu {
   read16(linear: number): number {
     const c = this.#translator.context;
     if ((linear & 0xfff) <= 0xffe) return this.#memory.read16(this.#translator.at(c, linear, READ, 2));
-    return this.#readAcross(c, linear, 2, READ);
+    return readAcross(this.#memory, this.#translator, c, linear, 2, READ);
   }
 
   read32(linear: number): number {
     const c = this.#translator.context;
     if ((linear & 0xfff) <= 0xffc) return this.#memory.read32(this.#translator.at(c, linear, READ, 4));
-    return this.#readAcross(c, linear, 4, READ);
+    return readAcross(this.#memory, this.#translator, c, linear, 4, READ);
   }
 
   write8(linear: number, v: number): void {
@@ -178,13 +181,13 @@ export class Mmu {
   write16(linear: number, v: number): void {
     const c = this.#translator.context;
     if ((linear & 0xfff) <= 0xffe) this.#memory.write16(this.#translator.at(c, linear, WRITE, 2), v);
-    else this.#writeAcross(c, linear, 2, v);
+    else writeAcross(this.#memory, this.#translator, c, linear, 2, v);
   }
 
   write32(linear: number, v: number): void {
     const c = this.#translator.context;
     if ((linear & 0xfff) <= 0xffc) this.#memory.write32(this.#translator.at(c, linear, WRITE, 4), v);
-    else this.#writeAcross(c, linear, 4, v);
+    else writeAcross(this.#memory, this.#translator, c, linear, 4, v);
   }
 
   /** Reads with write intent, for read-modify-write instructions: the write that follows cannot fault. */
@@ -195,13 +198,13 @@ export class Mmu {
   readForWrite16(linear: number): number {
     const c = this.#translator.context;
     if ((linear & 0xfff) <= 0xffe) return this.#memory.read16(this.#translator.at(c, linear, WRITE, 2));
-    return this.#readAcross(c, linear, 2, WRITE);
+    return readAcross(this.#memory, this.#translator, c, linear, 2, WRITE);
   }
 
   readForWrite32(linear: number): number {
     const c = this.#translator.context;
     if ((linear & 0xfff) <= 0xffc) return this.#memory.read32(this.#translator.at(c, linear, WRITE, 4));
-    return this.#readAcross(c, linear, 4, WRITE);
+    return readAcross(this.#memory, this.#translator, c, linear, 4, WRITE);
   }
 
   // ------------------------------------------------------------------------------------------------ implicit supervisor accesses
@@ -214,13 +217,13 @@ export class Mmu {
   readSystem16(linear: number): number {
     const c = this.#translator.contextFor(false);
     if ((linear & 0xfff) <= 0xffe) return this.#memory.read16(this.#translator.at(c, linear, READ, 2));
-    return this.#readAcross(c, linear, 2, READ);
+    return readAcross(this.#memory, this.#translator, c, linear, 2, READ);
   }
 
   readSystem32(linear: number): number {
     const c = this.#translator.contextFor(false);
     if ((linear & 0xfff) <= 0xffc) return this.#memory.read32(this.#translator.at(c, linear, READ, 4));
-    return this.#readAcross(c, linear, 4, READ);
+    return readAcross(this.#memory, this.#translator, c, linear, 4, READ);
   }
 
   writeSystem8(linear: number, v: number): void {
@@ -230,13 +233,13 @@ export class Mmu {
   writeSystem16(linear: number, v: number): void {
     const c = this.#translator.contextFor(false);
     if ((linear & 0xfff) <= 0xffe) this.#memory.write16(this.#translator.at(c, linear, WRITE, 2), v);
-    else this.#writeAcross(c, linear, 2, v);
+    else writeAcross(this.#memory, this.#translator, c, linear, 2, v);
   }
 
   writeSystem32(linear: number, v: number): void {
     const c = this.#translator.contextFor(false);
     if ((linear & 0xfff) <= 0xffc) this.#memory.write32(this.#translator.at(c, linear, WRITE, 4), v);
-    else this.#writeAcross(c, linear, 4, v);
+    else writeAcross(this.#memory, this.#translator, c, linear, 4, v);
   }
 
   // ------------------------------------------------------------------------------------------------ probes
@@ -360,56 +363,18 @@ export class Mmu {
   // ------------------------------------------------------------------------------------------------ debugging and snapshots
 
   /** Where the tables in memory lead to now, whatever is cached; changes nothing. */
-  physicalOf(linear: number, access: 'read' | 'write' | 'fetch' = 'read'): DebugTranslation {
-    const wanted = access === 'write' ? WRITE : access === 'fetch' ? EXECUTE : READ;
-    return this.#look(this.#translator.context.class, linear, wanted, null);
+  physicalOf(linear: number, access: NamedAccess = 'read'): DebugTranslation {
+    return this.#inspection.physicalOf(linear, access);
   }
 
   /** The same for a read, whatever the guest's tables say of rights; each entry on the way is told. */
   walkTo(linear: number, onPageWalkStep: (step: PageWalkStep) => void): DebugTranslation {
-    return this.#look(this.#translator.context.class, linear, READ, { onPageWalkStep }, () => true);
-  }
-
-  #look(
-    cls: number,
-    linear: number,
-    wanted: number,
-    observer: MmuObserver | null,
-    allows = (rights: number): boolean => this.#regime.permits(rights, wanted, cls),
-  ): DebugTranslation {
-    const c = this.#translator.context;
-    const regime = {
-      format: c.class === UNPAGED ? null : this.#regime.format(),
-      root: this.#regime.root(linear >>> 12),
-      eptrta: c.eptrta,
-      allows,
-      access: wanted,
-      eptFlags: (this.eptpLow & EPTP_FLAGS) !== 0,
-      linear,
-    };
-    return debugWalk(this.#memory, this.#eptOptions, regime, observer);
+    return this.#inspection.walkTo(linear, onPageWalkStep);
   }
 
   /** From now on each use of a translation is compared with the tables. Slow; `where` tells the moment, for reports. */
   auditFlushes(where: () => Place): FlushAudit {
-    const { fast } = this.caches;
-    const eptFlags = (): boolean => (this.eptpLow & EPTP_FLAGS) !== 0;
-    this.caches.audit = new FlushAudit({
-      memory: this.#memory,
-      walk: (cls, linear, access, steps) =>
-        this.#look(cls, linear, access, { onPageWalkStep: (step) => steps.push(step) }),
-      root: (page) => this.#regime.root(page),
-      get eptFlags() {
-        return eptFlags();
-      },
-      where,
-      tablesChanged: () => {
-        fast.generation++;
-      },
-    });
-    fast.clearAll();
-    fast.generation++;
-    return this.caches.audit;
+    return this.#inspection.auditFlushes(where);
   }
 
   save(): MmuState {
@@ -422,31 +387,10 @@ export class Mmu {
     this.eptPointerChanged();
     this.#select(true);
   }
-
-  #readAcross(c: FastContext, linear: number, size: number, access: number): number {
-    const first = 4096 - (linear & 0xfff);
-    const low = this.#translator.at(c, linear, access, first);
-    const high = this.#translator.at(c, linear + first, access, size - first);
-    let value = 0;
-    for (let k = 0; k < size; k++) value |= this.#memory.read8(k < first ? low + k : high + k - first) << (8 * k);
-    return value;
-  }
-
-  #writeAcross(c: FastContext, linear: number, size: number, v: number): void {
-    const first = 4096 - (linear & 0xfff);
-    const low = this.#translator.at(c, linear, WRITE, first);
-    const high = this.#translator.at(c, linear + first, WRITE, size - first);
-    for (let k = 0; k < size; k++) this.#memory.write8(k < first ? low + k : high + k - first, v >>> (8 * k));
-  }
 }
 
 /** EPT pointer: accessed and dirty flags are on. */
 const EPTP_FLAGS = 0x40;
-
-const formatsOf = (options: EptOptions): { readonly plain: TableFormat; readonly flags: TableFormat } => ({
-  plain: eptFormat(options),
-  flags: eptFormat(options, true),
-});
 
 /** EPTP[51:12] as a number of at most 28 bits: addresses have at most 40. */
 const eptrtaOf = (low: number, high: number): number => (low >>> 12) | ((high & 0xff) << 20);
