@@ -88,6 +88,12 @@ test('device registers get whole accesses inside, bytes over an edge', () => {
   ]);
 });
 
+test('what a device register has above the size of the access is cut off', () => {
+  const memory = new PhysicalMemory(TOP);
+  memory.map({ start: TOP, length: 16, read: () => 0x8765_4321, write: () => undefined });
+  expect([memory.read8(TOP), memory.read16(TOP), memory.read32(TOP)]).toEqual([0x21, 0x4321, 0x8765_4321 | 0]);
+});
+
 test('a region may not overlap RAM or another region', () => {
   const memory = new PhysicalMemory(TOP);
   memory.map(region(0x1_0000, 0x1000));
