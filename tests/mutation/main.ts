@@ -112,7 +112,10 @@ async function tryAll(): Promise<void> {
   const bundle = join(FOLDER, 'mutated.cjs');
   writeFileSync(bundle, mutated);
   const pool = new Pool(bundle, mutants.length);
-  const order = new Order(tests);
+  const order = new Order(
+    tests,
+    mutants.map(({ file }) => file),
+  );
   for (const mutant of mutants) order.remember(mutant.file, results.of(mutant)?.by ?? '');
   const number = new Map(mutants.map((m, n) => [m, n]));
   const left = toTry().filter((m) => results.news(m).files.length > 0 && !(values.again && results.of(m) === null));

@@ -7,10 +7,20 @@ export class Order {
   /** Of tests, by the file that the mutants are in. */
   readonly #kills = new Map<string, Float64Array>();
   readonly #tries = new Map<string, Float64Array>();
+  /** How much of a file a test runs through, beyond what loading its modules does: 0 to 1. */
+  readonly #affinity = new Map<string, Float64Array>();
 
-  constructor(tests: readonly MeasuredTest[]) {
+  /** `files`: the file of each mutant. */
+  constructor(tests: readonly MeasuredTest[], files: readonly string[]) {
     this.#tests = tests;
     this.#reached = tests.map(({ reached }) => Buffer.from(reached, 'base64'));
+    for (const [n, reached] of this.#reached.entries())
+      for (const [mutant, file] of files.entries()) if (isSet(reached, mutant)) this.#of(this.#affinity, file)[n]++;
+    for (const counts of this.#affinity.values()) {
+      const least = Math.min(...counts);
+      const most = Math.max(...counts, least + 1);
+      for (const [n, count] of counts.entries()) counts[n] = (count - least) / (most - least);
+    }
   }
 
   #of(counts: Map<string, Float64Array>, file: string): Float64Array {
@@ -29,9 +39,11 @@ export class Order {
     const from = new Set(files);
     const kills = this.#of(this.#kills, file);
     const tries = this.#of(this.#tries, file);
-    const worth = (n: number) => (kills[n] + 0.02) / (tries[n] + 1) / (this.#tests[n].cost + 1);
-    const reaching = this.#tests.flatMap((_, n) =>
-      (this.#reached[n][mutant >> 3] & (1 << (mutant & 7))) !== 0 && from.has(this.#tests[n].file) ? [n] : [],
+    const affinity = this.#of(this.#affinity, file);
+    const worth = (n: number) =>
+      ((kills[n] + 0.02) * (affinity[n] + 0.02)) / (tries[n] + 1) / (this.#tests[n].cost + 1);
+    const reaching = this.#tests.flatMap((test, n) =>
+      isSet(this.#reached[n], mutant) && from.has(test.file) ? [n] : [],
     );
     const sorted = reaching.map((n) => [worth(n), n]).sort((a, b) => b[0] - a[0] || a[1] - b[1]);
     const chosen: MeasuredTest[] = [];
@@ -64,6 +76,8 @@ export class Order {
     this.#of(this.#kills, file)[n]++;
   }
 }
+
+const isSet = (bits: Buffer, n: number): boolean => (bits[n >> 3] & (1 << (n & 7))) !== 0;
 
 /** How results name a test. */
 export const nameOf = (test: MeasuredTest): string => `${test.file}: ${test.title}`;

@@ -11,7 +11,7 @@ import { type Mutant, mutantsOf } from './mutants.ts';
 export const ROOT = join(import.meta.dirname, '../..');
 
 /** Written by programs, run by nothing else, or only text that explains. */
-const LEFT_OUT = /\.generated\.ts$|\/generate\/|\/explain\/|\/document\.ts$|\/words\.ts$/;
+const LEFT_OUT = /\.generated\.ts$|\/generate\/|\/state-map\.ts$|\/explain\/|\/document\.ts$|\/words\.ts$/;
 
 export interface Plan {
   readonly mutants: readonly Mutant[];
