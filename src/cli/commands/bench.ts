@@ -1,7 +1,7 @@
 /** `ringlet bench`: benchmarks that come with the package. */
 
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { InvalidInput } from '../../base/errors.ts';
 import { benchPaging, WORKLOADS } from '../../bench/paging/index.ts';
 import { packageFolder, readFirst, whyNot } from '../files.ts';
@@ -30,8 +30,16 @@ export function bench(suite: string, options: BenchOptions): number {
   const unknown = only?.find((part) => !WORKLOADS.some(({ name }) => name.includes(part)));
   if (unknown !== undefined)
     throw new InvalidInput(`--only '${unknown}' is no workload: use ${WORKLOADS.map(({ name }) => name).join(', ')}`);
+  const seeds = within('--seeds', options.seeds ?? '2', MOST_SEEDS);
+  const rounds = within('--rounds', options.rounds ?? '2', MOST_ROUNDS);
   const home = packageFolder();
   const folders = [join(home, 'bench', 'paging'), join(home, 'guests', 'include')];
+  // before all the work: what cannot be written is found out now
+  if (options.charts !== undefined) makeFolder(options.charts);
+  if (options.json !== undefined) {
+    makeFolder(dirname(options.json));
+    write(options.json, '');
+  }
   const started = performance.now();
   const result = benchPaging({
     sources: (name) => {
@@ -39,8 +47,8 @@ export function bench(suite: string, options: BenchOptions): number {
       return found === null ? null : new TextDecoder().decode(found);
     },
     only,
-    seeds: within('--seeds', options.seeds ?? '2', MOST_SEEDS),
-    rounds: within('--rounds', options.rounds ?? '2', MOST_ROUNDS),
+    seeds,
+    rounds,
     tell: (what) => {
       if (options.quiet !== true) say(what);
     },
@@ -49,7 +57,7 @@ export function bench(suite: string, options: BenchOptions): number {
   writeOut(`${result.text}\n`);
   if (options.json !== undefined) write(options.json, `${JSON.stringify(result.data)}\n`);
   if (options.charts !== undefined) {
-    for (const { file, svg } of result.charts) write(join(options.charts, file), svg, options.charts);
+    for (const { file, svg } of result.charts) write(join(options.charts, file), svg);
     say(`${result.charts.length} charts are in ${options.charts}`);
   }
   for (const failure of result.failures) say(`FAILED: ${failure}`);
@@ -62,9 +70,16 @@ function within(option: string, text: string, most: number): number {
   return value;
 }
 
-function write(path: string, text: string, folder?: string): void {
+function makeFolder(path: string): void {
   try {
-    if (folder !== undefined) mkdirSync(folder, { recursive: true });
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    throw new InvalidInput(`cannot make ${path}: ${whyNot(error)}`);
+  }
+}
+
+function write(path: string, text: string): void {
+  try {
     writeFileSync(path, text);
   } catch (error) {
     throw new InvalidInput(`cannot write ${path}: ${whyNot(error)}`);
