@@ -34,6 +34,9 @@ subject:
         mov ecx, [plain]
         mov eax, PROC_CONTROLS
         vmwrite eax, ecx
+        mov eax, [esi + ROW]
+        call optional
+        jnz .next
         call stays
 .next:  add esi, ROW + 4
         cmp esi, ebp

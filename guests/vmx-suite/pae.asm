@@ -86,10 +86,14 @@ subject:
         check_field EXIT_INTERRUPTION, VALID + 0xb00 + PAGE_FAULT
         set GUEST_EFLAGS, 2
         mov dword [POINTERS + 8], 0
+        mov eax, PROC_CR3_LOAD + PROC_CR3_STORE
+        call optional
+        jnz .no_cr3
         test_name "MOV to CR3 loads them"
         guest_at guest_stores_and_loads
         check_exit 18
         check_equal [guest_ebx], VALUE
+.no_cr3:
         mov dword [POINTERS + 8], 0
         test_name "MOV to CR4 that changes PGE loads them"
         mov ecx, cr4
@@ -120,6 +124,9 @@ subject:
         turn_off GUEST_CR4, CR4_TSD
         set GUEST_EFLAGS, 2
         mov dword [POINTERS + 8], 0
+        mov eax, PROC_CR3_LOAD
+        call optional
+        jnz .small
         test_name "MOV to CR3 with a reserved bit in the table raises #GP"
         mov dword [OTHER_POINTERS], PAE_DIRECTORY + PRESENT + 2
         mov dword [guest_ecx], OTHER_POINTERS
@@ -133,7 +140,7 @@ subject:
         set GUEST_EFLAGS, 2
         mov dword [OTHER_POINTERS], PAE_DIRECTORY + PRESENT
 
-        test_name "a page of 4 KiB"
+.small: test_name "a page of 4 KiB"
         mov dword [PAE_DIRECTORY + (SMALL >> 21) * 8], TABLE + PRESENT + WRITABLE
         mov dword [TABLE], VICTIM + PRESENT + WRITABLE
         guest_at guest_reads_small

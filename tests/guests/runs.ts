@@ -94,6 +94,8 @@ export interface Run {
 export interface RunOptions extends Partial<VmConfig> {
   readonly translationCache?: TranslationCacheOptions;
   readonly maxInstructions?: number;
+  /** On the bare machine. */
+  readonly processor?: ProcessorModel;
 }
 
 const GUEST_BYTES = 16 * MIB;
@@ -111,6 +113,7 @@ export function runBare(image: Uint8Array, options: RunOptions = {}): Run {
   const ports = new Trace();
   const machine = new Machine({
     ...machineOptions(options.memory ?? GUEST_BYTES, options.translationCache),
+    ...(options.processor === undefined ? {} : { processor: options.processor }),
     serial: [line],
   });
   machine.ports.onAccess = (port, size, value, input) => ports.add(port, size, value, Number(input), machine.cpu.now());
