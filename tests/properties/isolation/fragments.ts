@@ -2,7 +2,7 @@
  *  depends on what came before. All but the last two flush as the manual asks for. */
 import fc from 'fast-check';
 import { OP, type Operation } from './operations.ts';
-import { entryAt, frameAt, type Places, pageOf, TABLES } from './places.ts';
+import { entryAt, frameAt, type Places, pageOf, SPARE, TABLES } from './places.ts';
 
 type Fragment = fc.Arbitrary<Operation[]>;
 const from = <T>(list: readonly T[]): fc.Arbitrary<T> => fc.constantFrom(...list);
@@ -65,6 +65,46 @@ export const rewritten = (p: Places): Fragment =>
       ...allPages(p),
       [OP.read, pageOf(p, g, k)],
     ]);
+
+/** An entry of a directory leads to another table, and pages that go through it are flushed one by one: what is remembered of the entry goes with
+ *  the first of them. */
+export const relinked = (p: Places): Fragment =>
+  fc
+    .tuple(fc.nat(1), fc.nat(1), table, fc.integer({ min: 1, max: 3 }), fc.nat(3), frame, frame)
+    .map(([n, g, t, other, k, first, second]) => {
+      const u = TABLES[(TABLES.indexOf(t) + other) % 4];
+      return [
+        [OP.root, p.roots[n]],
+        write(p.directoryEntries[n][g], t | 7),
+        write(entryAt(p, t, k), first | 7),
+        write(entryAt(p, u, k), second | 7),
+        WHOLE,
+        [OP.read, pageOf(p, g, k)],
+        write(p.directoryEntries[n][g], u | 7),
+        ...allPages(p),
+        [OP.read, pageOf(p, g, k)],
+      ];
+    });
+
+/** What was not present needs no flush when it is (SDM Vol. 3, "Optional Invalidation"). */
+export const appearing = (p: Places): Fragment =>
+  fc
+    .tuple(fc.nat(1), fc.nat(1), fc.nat(3), fc.integer({ min: 1, max: 3 }), frame, frame)
+    .map(([n, g, k, other, f, later]) => {
+      const j = (k + other) % 4;
+      return [
+        [OP.root, p.roots[n]],
+        write(p.directoryEntries[n][g], SPARE | 7),
+        write(entryAt(p, SPARE, k), f | 7),
+        write(entryAt(p, SPARE, j), 0),
+        WHOLE,
+        [OP.read, pageOf(p, g, k)],
+        [OP.user, pageOf(p, g, j), 0, 0],
+        [OP.read, pageOf(p, g, j)],
+        write(entryAt(p, SPARE, j), later | 7),
+        [OP.read, pageOf(p, g, j)],
+      ];
+    });
 
 /** Two directories that differ, by turns, and nothing is written in between. */
 export const alternation = (p: Places): Fragment =>

@@ -6,6 +6,7 @@
 ; 0011_0000  directories D0, D1                        0012_0000  frames 0 to 7
 ; 0011_2000  tables T0 to T3                           0013_0000  the log
 ; 0011_6000  the table of the ring-3 code (linear C0_0000)
+; 0011_A000  a spare table
 bits 32
 org 0x100000
 D0      equ 0x110000

@@ -6,6 +6,8 @@ export const MEMORY_BYTES = 0x20_0000;
 /** Frames 0 to 7, and those of the large page. */
 export const frameAt = (frame: number): number => (frame < 8 ? 0x12_0000 + frame * 4096 : (frame - 8) * 4096);
 export const TABLES: readonly number[] = [0x11_2000, 0x11_3000, 0x11_4000, 0x11_5000];
+/** A table that is used for entries that appear, and only so. */
+export const SPARE = 0x11_a000;
 /** What the entry of the large page at 0 is at first: accessed, dirty. */
 const KERNEL = 0xe3;
 
@@ -47,7 +49,7 @@ const IA32: Places = {
   kernelEntries: DIRECTORIES,
   words: [
     ...DIRECTORIES.flatMap((at) => [at + 4, at + 8]),
-    ...TABLES.flatMap((at) => [0, 4, 8, 12].map((k) => at + k)),
+    ...[...TABLES, SPARE].flatMap((at) => [0, 4, 8, 12].map((k) => at + k)),
   ],
   initial: DIRECTORIES.map((at) => [at, KERNEL] as const),
 };
@@ -67,7 +69,7 @@ const PAE: Places = {
   words: [
     ...DIRECTORIES.flatMap((at, n) => [at + 8, at + 12, SECOND[n], SECOND[n] + 4]),
     ...POINTERS.map((at) => at + 8),
-    ...TABLES.flatMap((at) => [0, 4, 8, 12, 16, 20, 24, 28].map((k) => at + k)),
+    ...[...TABLES, SPARE].flatMap((at) => [0, 4, 8, 12, 16, 20, 24, 28].map((k) => at + k)),
   ],
   initial: DIRECTORIES.flatMap((at, n) => [
     [at, KERNEL] as const,

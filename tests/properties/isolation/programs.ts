@@ -1,6 +1,17 @@
 /** Random programs for the kernel of guest.asm. */
 import fc from 'fast-check';
-import { allPages, alternation, faulting, largePage, openWindow, pointerEdit, rewritten, shared } from './fragments.ts';
+import {
+  allPages,
+  alternation,
+  appearing,
+  faulting,
+  largePage,
+  openWindow,
+  pointerEdit,
+  relinked,
+  rewritten,
+  shared,
+} from './fragments.ts';
 import { OP, type Operation } from './operations.ts';
 import { entryAt, frameAt, type Places, TABLES } from './places.ts';
 
@@ -50,6 +61,7 @@ const common = (p: Places): Part[] => [
     1,
     from(p.words).map((at): Operation[] => [[OP.read, at]]),
   ),
+  part(1, appearing(p)),
   ...(p.pae ? [part(1, pointerEdit(p))] : []),
 ];
 
@@ -88,6 +100,7 @@ export const carefulPrograms = (p: Places): fc.Arbitrary<Operation[]> =>
       part(1, largePage(p)),
       part(1, shared(p)),
       part(1, rewritten(p)),
+      part(1, relinked(p)),
       ...(globals ? [] : [part(1, alternation(p))]),
     ]).map((program) => withRoots(p, program));
   });
