@@ -361,4 +361,16 @@ export const PLANTED: readonly PlantedFault[] = [
     'const noExecute = (role & NO_EXECUTE) !== 0 ? NX : flags & NX;',
     'const noExecute = 0;',
   ),
+  fault(
+    'a directory that comes into use leaves its tables out of date',
+    'hypervisor/shadow/fill.ts',
+    'if (child.isDirectory) syncBelow(s, child);',
+    '',
+  ),
+  fault(
+    'what the guest makes present without an exit stays absent',
+    'hypervisor/shadow/absent.ts',
+    'if (table.flags[index] === ABSENT) table.write(index, EMPTY);',
+    'if (table.flags[index] === ABSENT) table.write(index, ABSENT);',
+  ),
 ];

@@ -13,7 +13,7 @@ import { dropLarge, fillLarge } from './large.ts';
 import { leafFor, setLeaf } from './leaves.ts';
 import { makeRoom, tableOf, zap } from './room.ts';
 import type { ShadowState } from './state.ts';
-import { isChild, syncPage, unsyncFrame } from './sync.ts';
+import { isChild, syncBelow, syncPage, unsyncFrame } from './sync.ts';
 import type { ShadowTable } from './tables.ts';
 
 /** What came of a page fault; anything from 0 up is the error code of a #PF of the guest's own. */
@@ -92,6 +92,7 @@ function follow(s: ShadowState, parent: ShadowTable, index: number): ShadowTable
   if (name === null) throw new Error('the walk of the guest and its shadow tables disagree');
   const child = tableOf(s, name.guestFrame, name.role);
   link(s, parent, index, child);
+  if (child.isDirectory) syncBelow(s, child);
   return child;
 }
 

@@ -70,6 +70,14 @@ export function syncRoot(s: ShadowState, root: ShadowTable): void {
   }
 }
 
+/** A directory comes into use that was not below the root when CR3 was loaded: what it leads to has waited for that. */
+export function syncBelow(s: ShadowState, directory: ShadowTable): void {
+  for (let index = 0; index < ENTRIES; index++) {
+    const table = childOf(s, directory, index);
+    if (table?.unsync) syncTable(s, table);
+  }
+}
+
 /** `root` leads to `table` directly. */
 export function isChild(table: ShadowTable, root: ShadowTable | null): boolean {
   for (const place of table.parents) if (Math.floor(place / ENTRIES) === root?.number) return true;

@@ -106,6 +106,27 @@ export const appearing = (p: Places): Fragment =>
       ];
     });
 
+/** PAE: a table is edited while it is in use; then another PDPTE leads to it, and one of its entries is flushed by that. */
+export const waiting = (p: Places): Fragment =>
+  fc.tuple(fc.nat(1), table, fc.nat(3), frame, frame, fc.boolean()).map(([n, t, k, first, second, goes]) => {
+    const entry = entryAt(p, t, k);
+    return [
+      write(p.pointers[n][0], p.pointers[n][1] | 1),
+      [OP.root, p.roots[n]],
+      write(p.directoryEntries[n][1], t | 7),
+      write(entry, first | 7),
+      WHOLE,
+      [OP.read, pageOf(p, 1, k)],
+      write(entry, goes ? 0 : second | 7),
+      write(p.pointers[1 - n][0], p.pointers[n][1] | 1),
+      [OP.root, p.roots[1 - n]],
+      WHOLE,
+      [OP.read, pageOf(p, 1, k)],
+      write(p.pointers[1 - n][0], p.pointers[1 - n][1] | 1),
+      WHOLE,
+    ];
+  });
+
 /** Two directories that differ, by turns, and nothing is written in between. */
 export const alternation = (p: Places): Fragment =>
   fc.tuple(table, table, fc.nat(1), fc.nat(3), frame, frame).map(([t, u, g, k, first, second]) => {

@@ -11,6 +11,7 @@ import {
   relinked,
   rewritten,
   shared,
+  waiting,
 } from './fragments.ts';
 import { OP, type Operation } from './operations.ts';
 import { entryAt, frameAt, type Places, TABLES } from './places.ts';
@@ -62,7 +63,7 @@ const common = (p: Places): Part[] => [
     from(p.words).map((at): Operation[] => [[OP.read, at]]),
   ),
   part(1, appearing(p)),
-  ...(p.pae ? [part(1, pointerEdit(p))] : []),
+  ...(p.pae ? [part(1, pointerEdit(p)), part(1, waiting(p))] : []),
 ];
 
 /** The tables at the beginning: the first root shows T0 and T1, the second T2 and T3, each with frames. The kernel's own page is global or not. */
