@@ -9,12 +9,16 @@ PROC2_VPID      equ 1 << 5
 subject:
         mov eax, PROC2_EPT
         call allowed_secondary
-        jnz vpid
+        jnz .absent
         mov ecx, MSR_VMX_EPT_VPID_CAP
         rdmsr
         mov [capabilities], eax
         test eax, 1 << 20
-        jz vpid
+        jnz .invept
+.absent:
+        line "SKIP no INVEPT"
+        jmp vpid
+.invept:
         test_name "INVEPT of all contexts"
         mov eax, 2
         invept eax, [nothing]
@@ -48,12 +52,13 @@ subject:
 
 vpid:   mov eax, PROC2_VPID
         call allowed_secondary
-        jz .there
-        ret
-.there: mov ecx, MSR_VMX_EPT_VPID_CAP
+        jnz .absent
+        mov ecx, MSR_VMX_EPT_VPID_CAP
         rdmsr
         test edx, 1
         jnz .instruction
+.absent:
+        line "SKIP no INVVPID"
         ret
 .instruction:
         test_name "INVVPID of one address"
